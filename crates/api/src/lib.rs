@@ -1,0 +1,1 @@
+//! HTTP over a node's handles: Kubo-shaped RPC, metrics and health.

@@ -1,0 +1,1 @@
+//! Block store on disk, UnixFS import and export, CAR.

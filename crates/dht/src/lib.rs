@@ -1,0 +1,1 @@
+//! Content and peer routing over the IPFS Kademlia networks.

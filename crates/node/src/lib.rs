@@ -1,0 +1,1 @@
+//! The library people embed: builder, presets, wiring and typed handles.

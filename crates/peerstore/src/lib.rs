@@ -1,0 +1,1 @@
+//! Known peers, ban list and protection, persisted across crashes.

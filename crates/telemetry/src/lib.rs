@@ -1,0 +1,1 @@
+//! Metric names, the Prometheus recorder and tracing set-up.

@@ -1,0 +1,1 @@
+//! What tests stand on: foreign peers, in-process clusters and probes.
