@@ -280,7 +280,10 @@ impl<A: Service> Child<A> {
                 self.0.vitals.fail_next_start.store(true, Relaxed);
                 self.post(Box::new(move |_, _| panic!("{why} (handler, the next start fails too)")));
             }
-            Fault::Block(limit) => self.post(Box::new(move |_, _| std::thread::sleep(limit))),
+            Fault::Block(limit) => self.post(Box::new(move |_, ctx| {
+                ctx.begun();
+                std::thread::sleep(limit);
+            })),
         }
     }
 

@@ -28,9 +28,8 @@ impl Lane {
                     job();
                 }
             });
-            // Actors still on the lane are dropped inside the runtime: their drop may touch timers.
-            let _in_runtime = runtime.enter();
-            drop(local);
+            // Nobody places actors here any more; those that live are run to their end.
+            runtime.block_on(local);
         })?;
         Ok(Lane(tx))
     }
@@ -55,6 +54,17 @@ impl Lanes {
     pub fn shared(count: usize) -> std::io::Result<Lanes> {
         let lanes = (0..count.max(1)).map(|n| Lane::new(&format!("lane-{n}"))).collect::<Result<Vec<_>, _>>()?;
         Ok(Lanes::Shared(lanes.into(), Arc::default()))
+    }
+
+    /// The shared lanes of this process, one for each core, started at the first call.
+    pub fn process_wide() -> std::io::Result<Lanes> {
+        static LANES: parking_lot::Mutex<Option<Lanes>> = parking_lot::Mutex::new(None);
+        let mut lanes = LANES.lock();
+        if let Some(lanes) = &*lanes {
+            return Ok(lanes.clone());
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(lanes.insert(Lanes::shared(cores)?).clone())
     }
 
     /// The lane for the next actor.

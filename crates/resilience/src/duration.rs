@@ -13,3 +13,24 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duratio
     let text = String::deserialize(deserializer)?;
     humantime::parse_duration(&text).map_err(|e| D::Error::custom(format!("{text:?} is not a duration such as 30s: {e}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    struct Config {
+        #[serde(with = "super")]
+        wait: Duration,
+    }
+
+    #[test]
+    fn durations_are_text_in_both_directions() {
+        let text = r#"{"wait":"1h 30m"}"#;
+        let config: Config = serde_json::from_str(text).unwrap();
+        assert_eq!(config, Config { wait: Duration::from_secs(5400) });
+        assert_eq!(serde_json::to_string(&config).unwrap(), text);
+        let error = serde_json::from_str::<Config>(r#"{"wait":"soon"}"#).unwrap_err().to_string();
+        assert!(error.contains("\"soon\" is not a duration such as 30s"), "{error}");
+    }
+}
