@@ -33,6 +33,8 @@ mod handlers;
 mod network;
 mod security;
 mod streams;
+#[cfg(test)]
+mod tests;
 mod transport;
 mod view;
 
