@@ -1,1 +1,1 @@
-//! examples
+//! Nothing: this package exists for the programs in `examples/`.

@@ -1,1 +1,1 @@
-//! tests
+//! Nothing: this package exists for the integration tests in `tests/`.

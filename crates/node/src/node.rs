@@ -127,6 +127,17 @@ impl Node {
         self.0.network.metrics_text()
     }
 
+    /// The runtime that carries this node's connections. Streams read and written there save a change of thread for
+    /// each wake-up; work that computes or blocks does not belong there.
+    pub fn network_runtime(&self) -> &tokio::runtime::Handle {
+        self.0.network.runtime()
+    }
+
+    /// Every port between the actors, for whoever checks that calls go down only.
+    pub fn wires(&self) -> &[ipfrs_supervisor::Wire] {
+        self.0.actors.tree.wires()
+    }
+
     /// Whether the node is well, as the supervisor sees it.
     pub fn health(&self) -> Health {
         let verdict = |healthy, reason| Health { healthy, reason };

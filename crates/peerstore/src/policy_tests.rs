@@ -31,9 +31,13 @@ impl World {
         self.policy.launch(&self.book, self.now, &mut self.rng).0
     }
 
-    /// Lets time pass until the policy wants to be asked again, at most an hour.
+    /// What is due now, or at the moment the policy wants to be asked again.
     fn wake(&mut self) -> Vec<Order> {
-        let wake = self.policy.launch(&self.book, self.now, &mut self.rng).1.expect("something is due");
+        let (orders, wake) = self.policy.launch(&self.book, self.now, &mut self.rng);
+        if !orders.is_empty() {
+            return orders;
+        }
+        let wake = wake.expect("something is due");
         assert!(wake <= self.now + Duration::from_secs(3600));
         self.now = self.now.max(wake);
         self.launch()

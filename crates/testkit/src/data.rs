@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 /// Sizes on both sides of every edge that an importer has: empty, tiny, around both chunk sizes in use (256 KiB and
 /// 1 MiB), several chunks, and around 174 chunks of 256 KiB, where the tree grows a level.
 pub const AWKWARD_SIZES: [usize; 30] = [
-    0, 1, 2, 31, 32, 33, 255, 256, 1000, 4095, 4096, 65_535, 65_536, 262_143, 262_144, 262_145, 524_287, 524_288, 524_289, 786_431,
-    1_048_575, 1_048_576, 1_048_577, 2_097_151, 2_097_153, 3_145_728, 10_000_000, 45_613_055, 45_613_056, 45_613_057,
+    0, 1, 2, 31, 32, 33, 255, 256, 1000, 4095, 4096, 65_535, 65_536, 262_143, 262_144, 262_145, 524_287, 524_288,
+    524_289, 786_431, 1_048_575, 1_048_576, 1_048_577, 2_097_151, 2_097_153, 3_145_728, 10_000_000, 45_613_055,
+    45_613_056, 45_613_057,
 ];
 
 /// `len` bytes that depend on `seed` alone and do not compress.
@@ -26,7 +27,13 @@ pub struct Tree(pub BTreeMap<PathBuf, Vec<u8>>);
 impl Tree {
     /// Nested folders, names with spaces and beyond ASCII, an empty file and one of several chunks.
     pub fn nested(seed: u64) -> Tree {
-        let files = [("a.txt", 10), ("empty", 0), ("with space/ü ñ.bin", 300_000), ("deep/er/still/b", 1_000), ("deep/c", 600_000)];
+        let files = [
+            ("a.txt", 10),
+            ("empty", 0),
+            ("with space/ü ñ.bin", 300_000),
+            ("deep/er/still/b", 1_000),
+            ("deep/c", 600_000),
+        ];
         Tree(files.into_iter().enumerate().map(|(n, (name, len))| (name.into(), bytes(seed ^ n as u64, len))).collect())
     }
 

@@ -1,4 +1,4 @@
-//! What tests stand on: real Kubo and real daemons of ours as child processes, embedded nodes, and ways to wait and look.
+//! What tests stand on: real Kubo and our real daemon as child processes, embedded nodes, ways to wait and to look.
 //!
 //! | part | what it is for |
 //! |---|---|

@@ -112,7 +112,9 @@ pub struct Footprint {
 impl Footprint {
     /// Reads it from `/proc`.
     pub fn of(pid: u32) -> Footprint {
-        let count = |what| std::fs::read_dir(format!("/proc/{pid}/{what}")).unwrap_or_else(|e| panic!("process {pid}: {e}")).count();
+        let count = |what| {
+            std::fs::read_dir(format!("/proc/{pid}/{what}")).unwrap_or_else(|e| panic!("process {pid}: {e}")).count()
+        };
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let rss = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).expect("every process has VmRSS");
         let kib: u64 = rss.trim().trim_end_matches("kB").trim().parse().expect("VmRSS is a number of kB");
@@ -141,7 +143,8 @@ impl Ran {
         let words: Vec<_> = args.iter().map(|a| a.as_ref().to_string_lossy().into_owned()).collect();
         let name = program.file_name().unwrap_or_default().to_string_lossy();
         let call = format!("{name} {}", words.join(" "));
-        let output = within(LIMIT, &call, command.output()).await.unwrap_or_else(|e| panic!("{}: {e}", program.display()));
+        let output =
+            within(LIMIT, &call, command.output()).await.unwrap_or_else(|e| panic!("{}: {e}", program.display()));
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         Ran { call, code: output.status.code().unwrap_or(-1), stdout: output.stdout, stderr }
     }

@@ -78,7 +78,9 @@ impl Rpc {
     /// A client of the API at a multiaddress such as `/ip4/127.0.0.1/tcp/5001`.
     pub fn new(api: &str) -> Rpc {
         let mut parts = api.trim().trim_start_matches('/').split('/');
-        let (Some("ip4"), Some(host), Some("tcp"), Some(port)) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        let (Some("ip4"), Some(host), Some("tcp"), Some(port)) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
             panic!("{api:?} is not /ip4/…/tcp/…");
         };
         // Idle connections would be counted among the daemon's descriptors.
@@ -150,7 +152,11 @@ impl Rpc {
     /// Who the daemon is and where it listens.
     pub async fn id(&self) -> Result<Identity, RpcError> {
         let answer = self.json("id", &[]).await?;
-        Ok(Identity { id: text(&answer["ID"]), addrs: texts(&answer["Addresses"]), agent: text(&answer["AgentVersion"]) })
+        Ok(Identity {
+            id: text(&answer["ID"]),
+            addrs: texts(&answer["Addresses"]),
+            agent: text(&answer["AgentVersion"]),
+        })
     }
 
     /// Adds a file and returns its CID; `options` are flags of `ipfs add`.

@@ -16,7 +16,7 @@ impl Seed {
         Seed(seed)
     }
 
-    /// The generator of one part of the test: parts draw independently, so that tasks do not disturb each other's draws.
+    /// The generator of one part of the test: parts draw independently, so that no task disturbs the draws of another.
     pub fn rng(self, part: u64) -> StdRng {
         StdRng::seed_from_u64(self.0 ^ part.wrapping_mul(0x9E37_79B9_7F4A_7C15))
     }
