@@ -6,7 +6,7 @@ use crate::ops;
 use crate::record::RecordKey;
 use ipfrs_actor::{Ctx, Handler, Later, MessageResult, Reply};
 use ipfrs_contract::dht::*;
-use ipfrs_contract::{PeerAddrs, PeerId};
+use ipfrs_contract::PeerAddrs;
 use std::time::SystemTime;
 use tokio::sync::mpsc;
 
@@ -69,16 +69,14 @@ impl Handler<FindPeer> for DhtActor {
     type Result = Later<Result<PeerAddrs, DhtError>>;
     fn handle(&mut self, FindPeer { peer }: FindPeer, ctx: &mut Ctx<Self>) -> Self::Result {
         if peer == self.args.local {
-            return refuse(self, peer, ctx);
+            let (token, later) = Reply::new();
+            let why = format!("{peer} is this node");
+            ctx.answer(token, Err(DhtError::BadInput { field: "peer", why }));
+            return later;
         }
         let work = ops::find_peer(self.queries(), self.args.ports.clone(), peer);
         self.one_answer("peer", work, ctx)
     }
-}
-
-fn refuse(actor: &mut DhtActor, peer: PeerId, ctx: &mut Ctx<DhtActor>) -> Later<Result<PeerAddrs, DhtError>> {
-    let why = format!("{peer} is this node");
-    actor.one_answer("peer", std::future::ready(Err(DhtError::BadInput { field: "peer", why })), ctx)
 }
 
 impl Handler<ClosestPeers> for DhtActor {

@@ -162,7 +162,6 @@ impl Hears<SwarmEvent> for PeerStoreActor {
             Heard::Resync { .. } => {
                 self.ask_connections(ctx);
                 self.push_lists(ctx);
-                self.prune(ctx);
             }
             Heard::Event(event) => self.on_event(event, ctx),
         }
@@ -269,6 +268,8 @@ impl PeerStoreActor {
         if std::mem::take(&mut self.fresh) {
             ctx.commit(Delta(Kind::Reconnected));
         }
+        // Only now is it known who is connected and must stay.
+        self.prune(ctx);
         self.pump(ctx);
     }
 
