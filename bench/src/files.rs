@@ -50,7 +50,8 @@ async fn transfer(from_ours: bool, to_ours: bool, seed: u64) -> f64 {
 }
 
 pub(crate) fn run(rounds: usize) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let pairs = [(false, false), (true, true), (false, true), (true, false)];
     let mut figures: [Vec<f64>; 4] = Default::default();
     for round in 0..rounds {

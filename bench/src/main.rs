@@ -26,7 +26,8 @@ fn main() {
             memory::dial_many(kind.expect("dial raw|node ADDR COUNT"), args.get(2).map_or("", String::as_str), count);
         }
         what => {
-            let rounds = args.iter().position(|a| a == "--rounds").and_then(|n| args.get(n + 1)?.parse().ok()).unwrap_or(5);
+            let rounds =
+                args.iter().position(|a| a == "--rounds").and_then(|n| args.get(n + 1)?.parse().ok()).unwrap_or(5);
             let what = what.filter(|w| !w.starts_with("--")).unwrap_or("all");
             let all = what == "all";
             if !all && !["streams", "memory", "cat"].contains(&what) {

@@ -3,7 +3,9 @@
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, StreamExt};
 use ipfrs_node::{Config, Node};
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, identify, kad, multiaddr::Protocol, noise, ping, tcp, yamux};
+use libp2p::{
+    Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, identify, kad, multiaddr::Protocol, noise, ping, tcp, yamux,
+};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
@@ -117,15 +119,27 @@ pub(crate) fn serve(kind: Kind) {
                 let mut control = swarm.behaviour().streams.new_control();
                 let mut bulk = control.accept(StreamProtocol::new(BULK)).expect("bulk protocol");
                 let mut echoes = control.accept(StreamProtocol::new(ECHO)).expect("echo protocol");
-                tokio::spawn(async move { while let Some((_, s)) = bulk.next().await { tokio::spawn(sink(s)); } });
-                tokio::spawn(async move { while let Some((_, s)) = echoes.next().await { tokio::spawn(echo(s)); } });
+                tokio::spawn(async move {
+                    while let Some((_, s)) = bulk.next().await {
+                        tokio::spawn(sink(s));
+                    }
+                });
+                tokio::spawn(async move {
+                    while let Some((_, s)) = echoes.next().await {
+                        tokio::spawn(echo(s));
+                    }
+                });
                 swarm.listen_on("/ip4/127.0.0.1/tcp/0".parse().expect("an address")).expect("a listener");
                 let address = loop {
                     if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {
                         break address.with(Protocol::P2p(*swarm.local_peer_id()));
                     }
                 };
-                tokio::spawn(async move { loop { swarm.select_next_some().await; } });
+                tokio::spawn(async move {
+                    loop {
+                        swarm.select_next_some().await;
+                    }
+                });
                 address
             }
             Kind::Node => {
@@ -135,9 +149,17 @@ pub(crate) fn serve(kind: Kind) {
                 // Beside the connections, as the raw node's streams are.
                 let beside = node.network_runtime().clone();
                 let spawner = beside.clone();
-                beside.spawn(async move { while let Some(s) = bulk.recv().await { spawner.spawn(sink(s)); } });
+                beside.spawn(async move {
+                    while let Some(s) = bulk.recv().await {
+                        spawner.spawn(sink(s));
+                    }
+                });
                 let spawner = beside.clone();
-                beside.spawn(async move { while let Some(s) = echoes.recv().await { spawner.spawn(echo(s)); } });
+                beside.spawn(async move {
+                    while let Some(s) = echoes.recv().await {
+                        spawner.spawn(echo(s));
+                    }
+                });
                 let address = node.swarm().local_addrs().await.expect("addresses").listen.remove(0);
                 let address = address.with(Protocol::P2p(node.peer_id()));
                 std::mem::forget(node);
@@ -216,7 +238,11 @@ impl Dialled {
                 let control = swarm.behaviour().streams.new_control();
                 swarm.dial(address.clone()).expect("a dial");
                 while !matches!(swarm.select_next_some().await, SwarmEvent::ConnectionEstablished { .. }) {}
-                tokio::spawn(async move { loop { swarm.select_next_some().await; } });
+                tokio::spawn(async move {
+                    loop {
+                        swarm.select_next_some().await;
+                    }
+                });
                 Dialled::Raw(control, peer)
             }
             Kind::Node => {
@@ -232,7 +258,9 @@ impl Dialled {
             Dialled::Raw(control, peer) => {
                 Box::new(control.open_stream(*peer, StreamProtocol::new(protocol)).await.expect("a stream"))
             }
-            Dialled::Node(node, peer) => Box::new(node.swarm().open_stream(*peer, &[protocol]).await.expect("a stream")),
+            Dialled::Node(node, peer) => {
+                Box::new(node.swarm().open_stream(*peer, &[protocol]).await.expect("a stream"))
+            }
         }
     }
 

@@ -237,7 +237,9 @@ impl<A: Service> Child<A> {
         }));
         match timeout_at(until, rx).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(_)) => Err(ours.begun().map_or(CallError::Stopped, |incarnation| CallError::Crashed { incarnation })),
+            Ok(Err(_)) => {
+                Err(ours.begun().map_or(CallError::Stopped, |incarnation| CallError::Crashed { incarnation }))
+            }
             Err(_) => Err(CallError::Timeout { started: ours.begun().is_some() }),
         }
     }
@@ -306,7 +308,11 @@ impl<A: Service> Child<A> {
 }
 
 /// Runs a handler and settles its commits before its reply can leave.
-fn begin<A: Service + Handler<M>, M: Message>(actor: &mut A, message: M, ctx: &mut Ctx<A>) -> <A as Handler<M>>::Result {
+fn begin<A: Service + Handler<M>, M: Message>(
+    actor: &mut A,
+    message: M,
+    ctx: &mut Ctx<A>,
+) -> <A as Handler<M>>::Result {
     ctx.doing(std::any::type_name::<M>());
     ctx.begun();
     let reply = actor.handle(message, ctx);

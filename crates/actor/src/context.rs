@@ -2,7 +2,9 @@
 
 use crate::{Child, Hears, Kept, Port, Reply, Service, Subscription, Topic};
 use actix::dev::{AsyncContextParts, ContextParts};
-use actix::{Actor, ActorContext, ActorFuture, ActorFutureExt, ActorState, Addr, AsyncContext, Handler, Message, SpawnHandle};
+use actix::{
+    Actor, ActorContext, ActorFuture, ActorFutureExt, ActorState, Addr, AsyncContext, Handler, Message, SpawnHandle,
+};
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
@@ -103,7 +105,11 @@ impl<A: Service> Ctx<A> {
 
     /// Runs a future in the actor's lane and hands its output to the actor. A panic in it is the actor's panic; the
     /// future is dropped when the actor exits.
-    pub fn task<F: Future + 'static>(&mut self, future: F, then: impl FnOnce(F::Output, &mut A, &mut Ctx<A>) + 'static) {
+    pub fn task<F: Future + 'static>(
+        &mut self,
+        future: F,
+        then: impl FnOnce(F::Output, &mut A, &mut Ctx<A>) + 'static,
+    ) {
         let done = actix::fut::wrap_future::<_, A>(future).map(move |output, actor: &mut A, ctx: &mut Ctx<A>| {
             ctx.doing("task");
             then(output, actor, ctx);

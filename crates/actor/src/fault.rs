@@ -19,7 +19,9 @@ pub enum Fault {
 
 /// Not a fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a way to kill an actor; known: panic, timer, spawned, started, block=MILLISECONDSms, block=SECONDSs")]
+#[error(
+    "{0:?} is not a way to kill an actor; known: panic, timer, spawned, started, block=MILLISECONDSms, block=SECONDSs"
+)]
 pub struct ParseFaultError(String);
 
 impl FromStr for Fault {

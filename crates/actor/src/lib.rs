@@ -47,7 +47,9 @@
 #![deny(unsafe_code)]
 
 #[cfg(not(panic = "unwind"))]
-compile_error!("ipfrs catches panics to restart actors: set panic = \"unwind\" in your profile (abort ends the process)");
+compile_error!(
+    "ipfrs catches panics to restart actors: set panic = \"unwind\" in your profile (abort ends the process)"
+);
 
 mod cell;
 mod child;

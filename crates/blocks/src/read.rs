@@ -98,7 +98,9 @@ pub fn parse(cid: &Cid, block: &Bytes) -> Result<UnixfsNode, ParseError> {
             let size = below.ok_or_else(|| ParseError::NotUnixfs("its length overflows".to_owned()))?;
             Ok(UnixfsNode::File { data, links, size })
         }
-        Ok(Kind::Directory) => Ok(UnixfsNode::Directory(node.links.iter().map(|link| entry(link, 0)).collect::<Result<_, _>>()?)),
+        Ok(Kind::Directory) => {
+            Ok(UnixfsNode::Directory(node.links.iter().map(|link| entry(link, 0)).collect::<Result<_, _>>()?))
+        }
         Ok(Kind::Shard) => {
             let digits = digits(file.fanout.unwrap_or(256))?;
             let (mut entries, mut shards) = (Vec::new(), Vec::new());
@@ -114,7 +116,8 @@ pub fn parse(cid: &Cid, block: &Bytes) -> Result<UnixfsNode, ParseError> {
         }
         Ok(Kind::Symlink) => {
             let data = file.data.unwrap_or_default();
-            let target = String::from_utf8(data.to_vec()).map_err(|_| ParseError::NotUnixfs("a link that is no text".to_owned()))?;
+            let target = String::from_utf8(data.to_vec())
+                .map_err(|_| ParseError::NotUnixfs("a link that is no text".to_owned()))?;
             Ok(UnixfsNode::Symlink(target))
         }
         Ok(Kind::Metadata) => Err(ParseError::NotUnixfs("metadata nodes hold no file".to_owned())),

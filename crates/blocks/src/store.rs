@@ -115,7 +115,8 @@ impl BlockStore {
             fs::remove_file(&path).map_err(failed(&path))?;
         }
         let aside = dir.join("set-aside");
-        let set_aside = fs::read_dir(&aside).map(|files| files.flatten().map(|f| f.path()).collect()).unwrap_or_default();
+        let set_aside =
+            fs::read_dir(&aside).map(|files| files.flatten().map(|f| f.path()).collect()).unwrap_or_default();
         let inner = Inner { dir: dir.to_owned(), next: AtomicU64::new(0), dirty: Mutex::new(false) };
         Ok(Opened { store: BlockStore(Arc::new(inner)), set_aside })
     }

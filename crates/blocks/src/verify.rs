@@ -45,7 +45,11 @@ pub fn verify(cid: &Cid, data: &[u8]) -> Result<(), VerifyError> {
 /// The CID of a block under SHA2-256; version 0 for dag-pb when asked for.
 pub fn cid_of(version: u64, codec: u64, data: &[u8]) -> Cid {
     let hash = Multihash::wrap(SHA2_256, &Sha256::digest(data)).expect("32 bytes fit a multihash");
-    if version == 0 && codec == DAG_PB { Cid::new_v0(hash).expect("SHA2-256 is the hash of version 0") } else { Cid::new_v1(codec, hash) }
+    if version == 0 && codec == DAG_PB {
+        Cid::new_v0(hash).expect("SHA2-256 is the hash of version 0")
+    } else {
+        Cid::new_v1(codec, hash)
+    }
 }
 
 /// The block inside an identity CID.

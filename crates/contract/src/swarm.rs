@@ -148,6 +148,8 @@ pub struct LocalAddrs {
     pub listen: Vec<Multiaddr>,
     /// Addresses announced to others beyond the listen addresses.
     pub external: Vec<Multiaddr>,
+    /// Protocols served to peers.
+    pub protocols: Vec<String>,
 }
 
 /// Opens a stream to a connected peer. Handled by the swarm; the data path is the stream itself.

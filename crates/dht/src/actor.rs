@@ -17,7 +17,8 @@ const QUICK: Duration = Duration::from_secs(5);
 /// Callers that may wait for announcements. More get `Busy` while their multihash is announced all the same.
 const MAX_WAITING: usize = 4096;
 /// What a peer announces that answers queries of a network.
-const PROTOCOLS: [(KadNetwork, &str); 2] = [(KadNetwork::Wan, "/ipfs/kad/1.0.0"), (KadNetwork::Lan, "/ipfs/lan/kad/1.0.0")];
+const PROTOCOLS: [(KadNetwork, &str); 2] =
+    [(KadNetwork::Wan, "/ipfs/kad/1.0.0"), (KadNetwork::Lan, "/ipfs/lan/kad/1.0.0")];
 
 /// Configuration and ports.
 #[derive(Clone)]

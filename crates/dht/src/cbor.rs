@@ -82,7 +82,8 @@ mod tests {
     fn a_map_is_read_and_the_unknown_skipped() {
         // {"a": 500, "b": h'0102', "c": [1, {"d": -1}], "e": 1.5}
         let bytes = b"\xa4\x61a\x19\x01\xf4\x61b\x42\x01\x02\x61c\x82\x01\xa1\x61d\x20\x61e\xfb\x3f\xf8\0\0\0\0\0\0";
-        let expected = [("a", Value::Unsigned(500)), ("b", Value::Bytes(&[1, 2])), ("c", Value::Other), ("e", Value::Other)];
+        let expected =
+            [("a", Value::Unsigned(500)), ("b", Value::Bytes(&[1, 2])), ("c", Value::Other), ("e", Value::Other)];
         assert_eq!(map(bytes).unwrap(), expected);
         for cut in 0..bytes.len() {
             assert_eq!(map(&bytes[..cut]), None);

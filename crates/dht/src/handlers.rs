@@ -5,8 +5,8 @@ use crate::lookup::{Caller, Lookup};
 use crate::ops;
 use crate::record::RecordKey;
 use ipfrs_actor::{Ctx, Handler, Later, MessageResult, Reply};
-use ipfrs_contract::dht::*;
 use ipfrs_contract::PeerAddrs;
+use ipfrs_contract::dht::*;
 use std::time::SystemTime;
 use tokio::sync::mpsc;
 

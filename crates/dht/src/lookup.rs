@@ -49,7 +49,12 @@ pub(crate) struct Caller {
 
 impl Lookup {
     pub(crate) fn new(max: usize) -> Rc<Self> {
-        Rc::new(Lookup { max, found: RefCell::default(), seen: RefCell::default(), step: watch::channel(Step::Starting).0 })
+        Rc::new(Lookup {
+            max,
+            found: RefCell::default(),
+            seen: RefCell::default(),
+            step: watch::channel(Step::Starting).0,
+        })
     }
 
     /// Takes part in the lookup from now until the receiver is dropped.

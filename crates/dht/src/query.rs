@@ -63,7 +63,8 @@ impl Ends {
         if both.contains(&End::Enough) {
             return Ok(1);
         }
-        let done: Vec<usize> = both.iter().filter_map(|end| if let End::Done(n) = end { Some(*n) } else { None }).collect();
+        let done: Vec<usize> =
+            both.iter().filter_map(|end| if let End::Done(n) = end { Some(*n) } else { None }).collect();
         if !done.is_empty() {
             return Ok(done.iter().sum());
         }
@@ -91,14 +92,21 @@ impl Queries {
         let wan = pin!(self.in_one(KadNetwork::Wan, &query, &sink));
         let lan = pin!(self.in_one(KadNetwork::Lan, &query, &sink));
         match select(wan, lan).await {
-            Either::Left((End::Enough, _)) | Either::Right((End::Enough, _)) => Ends { wan: End::Enough, lan: End::Enough },
+            Either::Left((End::Enough, _)) | Either::Right((End::Enough, _)) => {
+                Ends { wan: End::Enough, lan: End::Enough }
+            }
             Either::Left((wan, lan)) => Ends { wan, lan: lan.await },
             Either::Right((lan, wan)) => Ends { lan, wan: wan.await },
         }
     }
 
     /// Runs a query in one network. One that is lost with its driver is started again: all of them may run twice.
-    async fn in_one<F: FnMut(Progress) -> bool>(&self, network: KadNetwork, query: &KadQuery, sink: &RefCell<F>) -> End {
+    async fn in_one<F: FnMut(Progress) -> bool>(
+        &self,
+        network: KadNetwork,
+        query: &KadQuery,
+        sink: &RefCell<F>,
+    ) -> End {
         let until = Instant::now() + self.timeout;
         let late = || End::Failed("query timed out".to_owned());
         let mut lost: Option<Instant> = None;
@@ -124,7 +132,9 @@ impl Queries {
                         }
                     }
                 }
-                Ok(Err(KadUnavailable::NoPeers(_))) if lost.is_none_or(|at| at.elapsed() > RECOVERY) => return End::NoPeers,
+                Ok(Err(KadUnavailable::NoPeers(_))) if lost.is_none_or(|at| at.elapsed() > RECOVERY) => {
+                    return End::NoPeers;
+                }
                 Ok(Err(KadUnavailable::Disabled)) => return End::Disabled,
                 Ok(Err(KadUnavailable::Busy)) => return End::Busy,
                 Ok(Err(KadUnavailable::NoPeers(_) | KadUnavailable::DriverLost)) | Err(CallError::Crashed { .. }) => {}

@@ -66,7 +66,10 @@ impl RecordKey {
 
     fn parse(key: &[u8], name: impl FnOnce(&[u8]) -> Option<PeerId>) -> Result<Self, RecordError> {
         if key.len() > MAX_KEY_BYTES {
-            return Err(RecordError::Key(format!("{} bytes are more than the {MAX_KEY_BYTES} a key may have", key.len())));
+            return Err(RecordError::Key(format!(
+                "{} bytes are more than the {MAX_KEY_BYTES} a key may have",
+                key.len()
+            )));
         }
         let (namespace, rest) = if let Some(rest) = key.strip_prefix(PK) {
             (Namespace::Pk, rest)
@@ -92,7 +95,10 @@ impl RecordKey {
     /// Checks a value under this key.
     pub(crate) fn check(&self, value: &[u8], now: SystemTime) -> Result<Worth, RecordError> {
         if value.len() > MAX_VALUE_BYTES {
-            return Err(RecordError::Value(format!("{} bytes are more than the {MAX_VALUE_BYTES} a record may have", value.len())));
+            return Err(RecordError::Value(format!(
+                "{} bytes are more than the {MAX_VALUE_BYTES} a record may have",
+                value.len()
+            )));
         }
         match self.namespace {
             Namespace::Ipns => {
@@ -100,7 +106,8 @@ impl RecordKey {
                 Ok(Worth::Ipns(rank))
             }
             Namespace::Pk => {
-                let key = PublicKey::try_decode_protobuf(value).map_err(|e| RecordError::Value(format!("not a public key: {e}")))?;
+                let key = PublicKey::try_decode_protobuf(value)
+                    .map_err(|e| RecordError::Value(format!("not a public key: {e}")))?;
                 if key.to_peer_id() == self.peer {
                     Ok(Worth::Only)
                 } else {

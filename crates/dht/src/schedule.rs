@@ -117,7 +117,13 @@ impl Schedule {
     }
 
     /// An announcement ended. `false` when it was given up meanwhile.
-    pub(crate) fn finished(&mut self, key: &Multihash, announced: &Announced, now: Instant, rng: &mut impl Rng) -> bool {
+    pub(crate) fn finished(
+        &mut self,
+        key: &Multihash,
+        announced: &Announced,
+        now: Instant,
+        rng: &mut impl Rng,
+    ) -> bool {
         let Some(entry) = self.entries.get_mut(key).filter(|entry| entry.running) else { return false };
         entry.running = false;
         self.running -= 1;

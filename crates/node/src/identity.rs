@@ -16,7 +16,8 @@ pub(crate) fn save(path: &Path, keypair: &Keypair) -> Result<(), RepoError> {
 pub(crate) fn load(path: &Path) -> Result<Keypair, RepoError> {
     let bytes = fs::read(path).map_err(RepoError::io(path))?;
     protect(path)?;
-    Keypair::from_protobuf_encoding(&bytes).map_err(|e| RepoError::Identity { path: path.to_owned(), why: e.to_string() })
+    Keypair::from_protobuf_encoding(&bytes)
+        .map_err(|e| RepoError::Identity { path: path.to_owned(), why: e.to_string() })
 }
 
 #[cfg(unix)]

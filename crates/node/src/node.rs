@@ -127,6 +127,12 @@ impl Node {
         self.0.network.metrics_text()
     }
 
+    /// Sets the gauges that are looked at only when somebody asks.
+    pub fn sample_metrics(&self) {
+        let tasks = self.0.network.runtime().metrics().num_alive_tasks();
+        metrics::gauge!("ipfrs_swarm_tasks").set(tasks as f64);
+    }
+
     /// The runtime that carries this node's connections. Streams read and written there save a change of thread for
     /// each wake-up; work that computes or blocks does not belong there.
     pub fn network_runtime(&self) -> &tokio::runtime::Handle {

@@ -2,9 +2,8 @@
 
 use crate::config::{self, ConfigError};
 use crate::{Config, Preset, identity};
-use fs4::fs_std::FileExt;
 use ipfrs_contract::{Keypair, Multiaddr, PeerId, Protocol};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -141,7 +140,12 @@ impl Repo {
         write_atomically(&path.join(config::FILE), config_file(&config).as_bytes())?;
         // Last: a repo without a version is not there.
         write_atomically(&path.join("version"), VERSION.as_bytes())?;
-        Ok(Initialised { peer_id: keypair.public().to_peer_id(), listen: config.swarm.listen, api: config.api.listen, moved })
+        Ok(Initialised {
+            peer_id: keypair.public().to_peer_id(),
+            listen: config.swarm.listen,
+            api: config.api.listen,
+            moved,
+        })
     }
 
     /// Opens and locks a repo.
@@ -197,12 +201,22 @@ fn private_folder(path: &Path) -> Result<(), RepoError> {
 
 fn take_lock(repo: &Path) -> Result<File, RepoError> {
     let path = repo.join("repo.lock");
-    let mut lock = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(RepoError::io(&path))?;
-    if !lock.try_lock_exclusive().map_err(RepoError::io(&path))? {
-        let mut pid = String::new();
-        let _ = lock.read_to_string(&mut pid);
-        let pid = if pid.trim().is_empty() { "unknown".to_owned() } else { pid.trim().to_owned() };
-        return Err(RepoError::Locked { path: repo.to_owned(), pid });
+    let mut lock = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(&path)
+        .map_err(RepoError::io(&path))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::Error(cause)) => return Err(RepoError::Io { path, cause }),
+        Err(TryLockError::WouldBlock) => {
+            let mut pid = String::new();
+            let _ = lock.read_to_string(&mut pid);
+            let pid = if pid.trim().is_empty() { "unknown".to_owned() } else { pid.trim().to_owned() };
+            return Err(RepoError::Locked { path: repo.to_owned(), pid });
+        }
     }
     let written = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| write!(lock, "{}", std::process::id()));
     written.map_err(RepoError::io(&path))?;
@@ -263,7 +277,10 @@ mod tests {
         let made = Repo::init(&path, &InitOptions { preset: Preset::Mobile }).unwrap();
         assert!(matches!(Repo::init(&path, &InitOptions::default()), Err(RepoError::AlreadyInitialised(_))));
         let config = config::load(Some(&path)).unwrap();
-        assert_eq!((config.preset, &config.swarm.listen, &config.api.listen), (Preset::Mobile, &made.listen, &made.api));
+        assert_eq!(
+            (config.preset, &config.swarm.listen, &config.api.listen),
+            (Preset::Mobile, &made.listen, &made.api)
+        );
         let repo = Repo::open(&path).unwrap();
         assert_eq!(repo.keypair().public().to_peer_id(), made.peer_id);
         match Repo::open(&path) {

@@ -48,7 +48,9 @@ pub(crate) fn swarm(config: &Config, keypair: &Keypair, agent: &str, memory: boo
             parallelism: config.dht.parallelism,
             max_provided_keys: config.dht.max_provider_keys,
             max_records: config.dht.max_records,
-            validator: Arc::new(|key, value| ipfrs_dht::validate_record(key, value, std::time::SystemTime::now()).is_ok()),
+            validator: Arc::new(|key, value| {
+                ipfrs_dht::validate_record(key, value, std::time::SystemTime::now()).is_ok()
+            }),
         },
         announce: swarm.announce.clone(),
     }

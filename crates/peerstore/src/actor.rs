@@ -192,7 +192,9 @@ impl PeerStoreActor {
             SwarmEvent::Identified { peer, agent, protocols, addrs } => {
                 self.edit(|book, at| book.identified(peer, &agent, protocols, &addrs, at))
             }
-            SwarmEvent::DialFailed { peer: Some(peer), addrs } => self.edit(|book, at| book.dial_failed(peer, &addrs, at)),
+            SwarmEvent::DialFailed { peer: Some(peer), addrs } => {
+                self.edit(|book, at| book.dial_failed(peer, &addrs, at))
+            }
             SwarmEvent::Latency { peer, rtt } => self.edit(|book, at| book.measured(peer, rtt, at)),
             SwarmEvent::MdnsFound(found) => {
                 self.policy.found_nearby(&found);
@@ -296,7 +298,8 @@ impl PeerStoreActor {
         let dial = Dial { peer: target.peer, addrs, attempts: 1 };
         ctx.task(async move { port.call(dial, DIAL).await }, move |answer, actor, ctx| {
             let result = if matches!(answer, Ok(Ok(_))) { "connected" } else { "failed" };
-            metrics::counter!("ipfrs_peerstore_dials_total", "reason" => target.why.label(), "result" => result).increment(1);
+            metrics::counter!("ipfrs_peerstore_dials_total", "reason" => target.why.label(), "result" => result)
+                .increment(1);
             let outcome = actor.dialled(target.peer, answer, ctx);
             actor.policy.finished(&target, outcome, now(), &mut rand::rng());
             actor.pump(ctx);

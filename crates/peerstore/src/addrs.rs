@@ -23,7 +23,9 @@ pub(crate) fn clean(peer: &PeerId, addr: &Multiaddr) -> Option<Multiaddr> {
             Protocol::Ip4(ip) if ip.is_unspecified() => return None,
             Protocol::Ip6(ip) if ip.is_unspecified() => return None,
             Protocol::Tcp(0) | Protocol::Udp(0) | Protocol::P2pCircuit | Protocol::P2p(_) => return None,
-            Protocol::Tcp(_) | Protocol::Quic | Protocol::QuicV1 | Protocol::Memory(_) | Protocol::Dnsaddr(_) => transport = true,
+            Protocol::Tcp(_) | Protocol::Quic | Protocol::QuicV1 | Protocol::Memory(_) | Protocol::Dnsaddr(_) => {
+                transport = true
+            }
             _ => {}
         }
     }
@@ -74,13 +76,26 @@ mod tests {
     #[test]
     fn only_what_can_be_dialled_is_remembered() {
         let (peer, other) = (PeerId::random(), PeerId::random());
-        for good in ["/ip4/1.2.3.4/tcp/4001", "/ip6/::1/udp/4001/quic-v1", "/dns4/a.example/tcp/443/tls/ws", "/memory/7", "/dnsaddr/a.example"] {
+        for good in [
+            "/ip4/1.2.3.4/tcp/4001",
+            "/ip6/::1/udp/4001/quic-v1",
+            "/dns4/a.example/tcp/443/tls/ws",
+            "/memory/7",
+            "/dnsaddr/a.example",
+        ] {
             assert_eq!(clean(&peer, &addr(good)), Some(addr(good)), "{good}");
             assert_eq!(clean(&peer, &addr(&format!("{good}/p2p/{peer}"))), Some(addr(good)), "{good} with its peer");
             assert_eq!(clean(&peer, &addr(&format!("{good}/p2p/{other}"))), None, "{good} of somebody else");
         }
         let long = format!("/dns4/{}/tcp/1", "a".repeat(MAX_ADDR_BYTES));
-        for bad in ["/ip4/0.0.0.0/tcp/4001", "/ip6/::/udp/1/quic-v1", "/ip4/1.2.3.4", "/ip4/1.2.3.4/tcp/0", "/ip4/1.2.3.4/udp/4001", &long] {
+        for bad in [
+            "/ip4/0.0.0.0/tcp/4001",
+            "/ip6/::/udp/1/quic-v1",
+            "/ip4/1.2.3.4",
+            "/ip4/1.2.3.4/tcp/0",
+            "/ip4/1.2.3.4/udp/4001",
+            &long,
+        ] {
             assert_eq!(clean(&peer, &addr(bad)), None, "{bad}");
         }
         let relayed = addr(&format!("/ip4/1.2.3.4/tcp/4001/p2p/{other}/p2p-circuit"));

@@ -83,7 +83,8 @@ impl Book {
         let mut book = Book { peers: HashMap::new(), banned, protected };
         let room = config.max_peers.saturating_add(book.protected.len());
         let mut cut = false;
-        records.sort_by_key(|record| std::cmp::Reverse((book.protected.contains(&record.known.peer), record.rank(now))));
+        records
+            .sort_by_key(|record| std::cmp::Reverse((book.protected.contains(&record.known.peer), record.rank(now))));
         for mut record in records {
             let known = &mut record.known;
             known.protected = book.protected.contains(&known.peer);
@@ -137,7 +138,13 @@ impl Book {
     }
 
     /// A connection was established.
-    pub(crate) fn connected(&mut self, peer: PeerId, addr: &Multiaddr, direction: Direction, at: &Moment<'_>) -> Vec<Change> {
+    pub(crate) fn connected(
+        &mut self,
+        peer: PeerId,
+        addr: &Multiaddr,
+        direction: Direction,
+        at: &Moment<'_>,
+    ) -> Vec<Change> {
         // The far end of an inbound connection is a port that nobody listens on.
         let dialled = (direction == Direction::Outbound).then(|| addrs::clean(&peer, addr)).flatten();
         self.edit(peer, false, at, |record| {
@@ -249,7 +256,9 @@ impl Book {
                 && !at.connected.contains_key(peer)
         };
         let mut useful: Vec<_> = self.peers.values().filter(candidate).collect();
-        useful.sort_by_key(|record| std::cmp::Reverse((record.known.protected, record.rank(at.now), record.known.connections)));
+        useful.sort_by_key(|record| {
+            std::cmp::Reverse((record.known.protected, record.rank(at.now), record.known.connections))
+        });
         useful.into_iter().take(count).map(|record| record.known.peer).collect()
     }
 

@@ -132,7 +132,9 @@ fn changes_make_the_same_book_elsewhere() {
 #[test]
 fn a_restored_book_keeps_to_smaller_limits() {
     let world = World::new(2);
-    let records: Vec<_> = (1..=5).map(|n| Record { known: KnownPeer { last_seen: n, ..Record::new(PeerId::random()).known }, heard: n }).collect();
+    let records: Vec<_> = (1..=5)
+        .map(|n| Record { known: KnownPeer { last_seen: n, ..Record::new(PeerId::random()).known }, heard: n })
+        .collect();
     let safe = records[0].known.peer;
     let (book, cut) = Book::restore(records.clone(), HashSet::new(), HashSet::from([safe]), &world.config, 10);
     assert!(cut && book.record(&safe).is_some_and(|r| r.known.protected));

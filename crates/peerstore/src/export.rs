@@ -95,7 +95,8 @@ mod tests {
     fn an_export_fills_another_store() {
         let (from, to) = (Storage::in_memory().unwrap(), Storage::in_memory().unwrap());
         let [old, new, banned] = [0; 3].map(|_| PeerId::random());
-        let record = |peer, last_seen| Record { known: KnownPeer { last_seen, ..Record::new(peer).known }, heard: last_seen };
+        let record =
+            |peer, last_seen| Record { known: KnownPeer { last_seen, ..Record::new(peer).known }, heard: last_seen };
         let batch = |records: Vec<Record>| Batch::Some(records.into_iter().map(|r| (r.known.peer, Some(r))).collect());
         from.write(&batch(vec![record(old, 5), record(new, 5)])).unwrap();
         from.set_banned(&banned, true).unwrap();
@@ -107,6 +108,9 @@ mod tests {
         assert!(stored.records.iter().any(|r| r.known.peer == old && r.known.last_seen == 9), "the later record stays");
         assert!(stored.banned.contains(&banned));
         assert!(matches!(to.import_json("{}"), Err(ImportError::Malformed(_))));
-        assert!(matches!(to.import_json(&text.replace("\"version\": 1", "\"version\": 7")), Err(ImportError::Version(7))));
+        assert!(matches!(
+            to.import_json(&text.replace("\"version\": 1", "\"version\": 7")),
+            Err(ImportError::Version(7))
+        ));
     }
 }

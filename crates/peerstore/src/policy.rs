@@ -147,7 +147,14 @@ impl Policy {
     }
 
     /// The snapshot arrived. `useful` are the peers to connect again if this is a new start.
-    pub(crate) fn snapshot(&mut self, snapshot: HashMap<PeerId, u32>, fresh: bool, book: &Book, useful: Vec<PeerId>, now: Instant) {
+    pub(crate) fn snapshot(
+        &mut self,
+        snapshot: HashMap<PeerId, u32>,
+        fresh: bool,
+        book: &Book,
+        useful: Vec<PeerId>,
+        now: Instant,
+    ) {
         self.connected = snapshot;
         for (peer, count) in self.heard_meanwhile.take().unwrap_or_default() {
             self.count(peer, count);
@@ -264,7 +271,10 @@ impl Policy {
         match outcome {
             Outcome::Connected(found) => {
                 // Who answers at a bootstrap address without a name is known from now on.
-                let unnamed = self.groups.iter_mut().find(|g| target.peer.is_none() && g.peer.is_none() && g.addrs == target.extra);
+                let unnamed = self
+                    .groups
+                    .iter_mut()
+                    .find(|g| target.peer.is_none() && g.peer.is_none() && g.addrs == target.extra);
                 if let Some(group) = unnamed {
                     group.peer = Some(found);
                 }
@@ -340,8 +350,10 @@ impl Policy {
         if self.round_at.is_some_and(|at| at <= now) {
             self.rounds = self.rounds.saturating_add(1);
             self.round_at = now.checked_add(self.backoff.delay(self.rounds, rng));
-            let missing = self.groups.iter().filter(|group| !group.peer.is_some_and(|peer| self.connected.contains_key(&peer)));
-            let targets = missing.map(|group| Target { peer: group.peer, extra: group.addrs.clone(), why: Why::Bootstrap });
+            let missing =
+                self.groups.iter().filter(|group| !group.peer.is_some_and(|peer| self.connected.contains_key(&peer)));
+            let targets =
+                missing.map(|group| Target { peer: group.peer, extra: group.addrs.clone(), why: Why::Bootstrap });
             for target in targets.collect::<Vec<_>>() {
                 self.want(target, false);
             }

@@ -58,7 +58,8 @@ fn addr(n: u16) -> Multiaddr {
 
 #[test]
 fn a_start_reconnects_a_few_at_a_time_and_paced() {
-    let mut world = World::new(Config { reconnect: 5, parallel_dials: 2, dial_spacing: Duration::from_secs(1), ..config() });
+    let mut world =
+        World::new(Config { reconnect: 5, parallel_dials: 2, dial_spacing: Duration::from_secs(1), ..config() });
     let peers: Vec<_> = (1..=9).map(|seen| world.know(seen)).collect();
     world.policy.asked();
     world.policy.snapshot(HashMap::new(), true, &world.book, peers.clone(), world.now);

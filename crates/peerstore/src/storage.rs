@@ -5,7 +5,10 @@ use ipfrs_actor::catch_panic;
 use ipfrs_contract::PeerId;
 use ipfrs_contract::peerstore::PeerStoreError;
 use parking_lot::Mutex;
-use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction, backends::InMemoryBackend};
+use redb::{
+    Builder, Database, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
+    backends::InMemoryBackend,
+};
 use std::collections::{HashMap, HashSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -71,10 +74,13 @@ impl Storage {
             Ok(db) => (db, None),
             Err(Refusal::Other(cause)) => return Err(refused(cause)),
             Err(Refusal::Damaged(cause)) => {
-                let aside = free_name(path).ok_or_else(|| refused(format!("damaged ({cause}), and no name is free to set it aside")))?;
-                std::fs::rename(path, &aside).map_err(|e| refused(format!("damaged ({cause}), and cannot be set aside: {e}")))?;
+                let aside = free_name(path)
+                    .ok_or_else(|| refused(format!("damaged ({cause}), and no name is free to set it aside")))?;
+                std::fs::rename(path, &aside)
+                    .map_err(|e| refused(format!("damaged ({cause}), and cannot be set aside: {e}")))?;
                 tracing::warn!(target: "peerstore", from = %path.display(), to = %aside.display(), %cause, "damaged peer database set aside");
-                let db = open_checked(path).map_err(|(Refusal::Damaged(cause) | Refusal::Other(cause))| refused(cause))?;
+                let db =
+                    open_checked(path).map_err(|(Refusal::Damaged(cause) | Refusal::Other(cause))| refused(cause))?;
                 (db, Some(aside))
             }
         };
@@ -131,7 +137,12 @@ impl Storage {
         self.set_member(PROTECTED, peer, protected)
     }
 
-    fn set_member(&self, table: TableDefinition<'_, &'static [u8], ()>, peer: &PeerId, member: bool) -> Result<(), PeerStoreError> {
+    fn set_member(
+        &self,
+        table: TableDefinition<'_, &'static [u8], ()>,
+        peer: &PeerId,
+        member: bool,
+    ) -> Result<(), PeerStoreError> {
         self.transact(|txn| {
             let mut table = txn.open_table(table)?;
             let key = peer.to_bytes();
@@ -160,7 +171,9 @@ impl Storage {
         let mut open = self.db.lock();
         let db = match (&mut *open, &self.path) {
             (Some(db), _) => db,
-            (closed, Some(path)) => closed.insert(builder().create(path).map_err(|e| PeerStoreError::Storage(e.to_string()))?),
+            (closed, Some(path)) => {
+                closed.insert(builder().create(path).map_err(|e| PeerStoreError::Storage(e.to_string()))?)
+            }
             (None, None) => return Err(PeerStoreError::Storage("the database in memory is gone".to_owned())),
         };
         let done = work(db);
@@ -202,7 +215,9 @@ fn open_checked(path: &Path) -> Result<Database, Refusal> {
 fn is_damage(error: &redb::Error) -> bool {
     use redb::Error::*;
     match error {
-        Io(error) => matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof | ErrorKind::InvalidInput),
+        Io(error) => {
+            matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof | ErrorKind::InvalidInput)
+        }
         Corrupted(_) | UpgradeRequired(_) | RepairAborted => true,
         TableTypeMismatch { .. } | TableIsMultimap(_) | TypeDefinitionChanged { .. } => true,
         _ => false,
@@ -229,7 +244,9 @@ fn read_all(db: &Database) -> Result<Stored, redb::Error> {
         let (key, value) = row?;
         match decode(value.value()).filter(|record| record.known.peer.to_bytes() == key.value()) {
             Some(record) => stored.records.push(record),
-            None => tracing::warn!(target: "peerstore", peer = ?PeerId::from_bytes(key.value()).ok(), "unreadable record, left alone"),
+            None => {
+                tracing::warn!(target: "peerstore", peer = ?PeerId::from_bytes(key.value()).ok(), "unreadable record, left alone")
+            }
         }
     }
     for (table, peers) in [(BANNED, &mut stored.banned), (PROTECTED, &mut stored.protected)] {

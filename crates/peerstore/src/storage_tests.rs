@@ -5,7 +5,8 @@ use ipfrs_contract::peerstore::KnownPeer;
 
 fn record(seen: u64) -> Record {
     let peer = PeerId::random();
-    let known = KnownPeer { last_seen: seen, addrs: vec!["/ip4/1.2.3.4/tcp/4001".parse().unwrap()], ..Record::new(peer).known };
+    let known =
+        KnownPeer { last_seen: seen, addrs: vec!["/ip4/1.2.3.4/tcp/4001".parse().unwrap()], ..Record::new(peer).known };
     Record { known, heard: seen }
 }
 

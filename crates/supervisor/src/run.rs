@@ -3,12 +3,7 @@
 use crate::{Event, EventKind, Finished, Policy, Restart, ShutdownReport, Spec, Strategy};
 use ipfrs_actor::{CellControl, ChildState, ExitReason, Exited, Fault, Lane, Vitals};
 use ipfrs_resilience::Window;
-use std::{
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
 
@@ -72,7 +67,17 @@ impl Run {
         };
         let records = kids.iter().map(record).collect();
         Run {
-            policy, kids, controls, records, events, finished, last_exits, exits, exited, due, due_now,
+            policy,
+            kids,
+            controls,
+            records,
+            events,
+            finished,
+            last_exits,
+            exits,
+            exited,
+            due,
+            due_now,
             seq: 0,
             epoch: now,
         }
@@ -127,12 +132,15 @@ impl Run {
             tracing::error!(target: "supervisor", actor = name, incarnation = exited.incarnation, "{sentence}");
             metrics::counter!("ipfrs_supervisor_panics_total", "actor" => name).increment(1);
         }
-        self.emit(index, EventKind::Exited {
-            reason: sentence.clone(),
-            message_type: panic.map(|p| p.handling),
-            span: panic.and_then(|p| p.span),
-            backtrace: panic.map(|p| p.backtrace.to_string()),
-        });
+        self.emit(
+            index,
+            EventKind::Exited {
+                reason: sentence.clone(),
+                message_type: panic.map(|p| p.handling),
+                span: panic.and_then(|p| p.span),
+                backtrace: panic.map(|p| p.backtrace.to_string()),
+            },
+        );
         let again = match self.kids[index].spec().restart {
             Restart::Permanent => true,
             Restart::Transient => failed,
@@ -171,7 +179,8 @@ impl Run {
 
     /// Starts a failed child and, with rest-for-one, everything declared after it.
     async fn start_again(&mut self, index: usize) {
-        metrics::counter!("ipfrs_supervisor_restarts_total", "actor" => self.kids[index].spec().child.name).increment(1);
+        metrics::counter!("ipfrs_supervisor_restarts_total", "actor" => self.kids[index].spec().child.name)
+            .increment(1);
         let rest = match self.policy.strategy {
             Strategy::OneForOne => index + 1..index + 1,
             Strategy::RestForOne => index + 1..self.kids.len(),

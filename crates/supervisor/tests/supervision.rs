@@ -1,8 +1,8 @@
 //! Real actors on real lanes: what survives which failure, seen through ports and the event stream.
 
 use ipfrs_actor::{
-    Actor, CallError, Child, ChildState, Ctx, Fault, Handler, Heard, Hears, Kept, Lanes, Later, Message, MessageResult, Reply, Service,
-    Topic, service,
+    Actor, CallError, Child, ChildState, Ctx, Fault, Handler, Heard, Hears, Kept, Lanes, Later, Message, MessageResult,
+    Reply, Service, Topic, service,
 };
 use ipfrs_supervisor::{EventKind, Finished, Policy, Restart, Spec, Strategy, Supervisor, Tree};
 use std::time::Duration;
@@ -133,7 +133,11 @@ async fn a_crash_loses_only_the_message_being_handled() {
     let (tree, child, _) = one(Spec::permanent("counter")).await;
     assert_eq!(child.call(Add(2), LIMIT).await, Ok(2));
     assert_eq!(child.call(AddThenPanic(5), LIMIT).await, Err(CallError::Crashed { incarnation: 1 }));
-    assert_eq!(child.call(Add(1), LIMIT).await, Ok(3), "the commit of the crashed handler is discarded, the others are kept");
+    assert_eq!(
+        child.call(Add(1), LIMIT).await,
+        Ok(3),
+        "the commit of the crashed handler is discarded, the others are kept"
+    );
     assert_eq!(child.call(Incarnation, LIMIT).await, Ok(2));
     let status = tree.status().remove(0);
     assert_eq!((status.restarts, status.panics), (1, 1));
@@ -191,7 +195,8 @@ async fn every_acknowledged_call_is_applied_exactly_once_under_kills() {
         })
         .collect();
     for _ in 0..200 {
-        let fault = [Fault::Panic, Fault::Timer, Fault::Spawned, Fault::Started][rand::Rng::random_range(&mut rng, 0..4)];
+        let fault =
+            [Fault::Panic, Fault::Timer, Fault::Spawned, Fault::Started][rand::Rng::random_range(&mut rng, 0..4)];
         child.inject(fault);
         let _ = child.call(Incarnation, LIMIT).await;
     }
@@ -268,7 +273,8 @@ async fn restart_rules_are_kept() {
 #[tokio::test]
 async fn rest_for_one_restarts_those_declared_later() {
     let mut tree = Tree::new(Policy { strategy: Strategy::RestForOne, ..policy() }, Lanes::shared(1).unwrap());
-    let kids: Vec<_> = ["a", "b", "c"].map(|name| tree.child::<Counter>(Spec::permanent(name), Topic::new("n", 4))).into();
+    let kids: Vec<_> =
+        ["a", "b", "c"].map(|name| tree.child::<Counter>(Spec::permanent(name), Topic::new("n", 4))).into();
     let tree = tree.start().await.unwrap();
     kids[1].inject(Fault::Panic);
     while kids[2].call(Incarnation, LIMIT).await != Ok(2) {}

@@ -38,7 +38,8 @@ impl Behaviour {
         let identify = identify::Config::new(FAMILY.to_owned(), config.keypair.public())
             .with_agent_version(config.agent.clone())
             .with_push_listen_addr_updates(true);
-        let kad = |network| Toggle::from((config.routing.mode != DhtMode::Off).then(|| Scoped::new(local, network, config)));
+        let kad =
+            |network| Toggle::from((config.routing.mode != DhtMode::Off).then(|| Scoped::new(local, network, config)));
         let mdns = config.mdns.then(|| mdns::tokio::Behaviour::new(mdns::Config::default(), local)).transpose()?;
         Ok(Behaviour {
             limits: connection_limits::Behaviour::new(limits),

@@ -8,6 +8,9 @@ use ipfrs_contract::{InboundStream, PeerStream};
 use libp2p::StreamProtocol;
 use tokio::sync::mpsc;
 
+/// Protocols of libp2p that every node serves.
+const STOCK: [&str; 3] = ["/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0", "/ipfs/ping/1.0.0"];
+
 impl Handler<Dial> for SwarmActor {
     type Result = Later<Result<ConnectionInfo, DialError>>;
     fn handle(&mut self, dial: Dial, _: &mut Ctx<Self>) -> Self::Result {
@@ -51,7 +54,11 @@ impl Handler<ListConnections> for SwarmActor {
 impl Handler<GetLocalAddrs> for SwarmActor {
     type Result = MessageResult<GetLocalAddrs>;
     fn handle(&mut self, _: GetLocalAddrs, _: &mut Ctx<Self>) -> Self::Result {
-        MessageResult(self.network.shared().view.lock().local.clone())
+        let shared = self.network.shared();
+        let mut local = shared.view.lock().local.clone();
+        local.protocols.extend(STOCK.map(str::to_owned));
+        local.protocols.extend(shared.protocols.names().iter().map(ToString::to_string));
+        MessageResult(local)
     }
 }
 

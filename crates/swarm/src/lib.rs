@@ -39,5 +39,5 @@ mod transport;
 mod view;
 
 pub use actor::SwarmActor;
-pub use config::{Config, DialPolicy, DhtMode, Limits, RecordValidator, RoutingConfig};
+pub use config::{Config, DhtMode, DialPolicy, Limits, RecordValidator, RoutingConfig};
 pub use network::{Network, NetworkError};

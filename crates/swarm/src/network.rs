@@ -1,9 +1,9 @@
 //! The network of one node: its thread, its driver and what outlives both the driver and the shell.
 
+use crate::Config;
 use crate::driver::{COMMANDS, Command, Driver};
 use crate::streams::Protocols;
 use crate::view::View;
-use crate::Config;
 use ipfrs_actor::{Reply, Topic};
 use ipfrs_contract::swarm::{Dial, Listen, SwarmEvent};
 use libp2p::metrics::Registry;
@@ -62,7 +62,8 @@ impl Shared {
     pub(crate) fn sample_bandwidth(&self) {
         let text = self.encode();
         let sum = |direction: &str| -> u64 {
-            let lines = text.lines().filter(|l| l.starts_with("libp2p_bandwidth_bytes_total{") && l.contains(direction));
+            let lines =
+                text.lines().filter(|l| l.starts_with("libp2p_bandwidth_bytes_total{") && l.contains(direction));
             lines.filter_map(|l| l.rsplit(' ').next()?.parse::<u64>().ok()).sum()
         };
         let now = (sum("Inbound"), sum("Outbound"));
@@ -97,7 +98,8 @@ struct Inner {
 impl Network {
     /// Starts the network thread. The first driver is started by the shell.
     pub fn new(config: Config) -> Result<Self, NetworkError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(NetworkError::Thread)?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(NetworkError::Thread)?;
         let handle = runtime.handle().clone();
         let (stop, mut stopped) = watch::channel(());
         std::thread::Builder::new()

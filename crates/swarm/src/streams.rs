@@ -9,13 +9,13 @@ use futures::{FutureExt, StreamExt};
 use ipfrs_actor::Reply;
 use ipfrs_contract::swarm::OpenStreamError;
 use ipfrs_contract::{InboundStream, PeerStream};
+use libp2p::core::Endpoint;
 use libp2p::core::transport::PortUse;
 use libp2p::core::upgrade::{InboundUpgrade, OutboundUpgrade, UpgradeInfo};
-use libp2p::core::Endpoint;
 use libp2p::swarm::handler::{ConnectionEvent, DialUpgradeError, FullyNegotiatedInbound, FullyNegotiatedOutbound};
 use libp2p::swarm::{
-    ConnectionDenied, ConnectionHandler, ConnectionHandlerEvent, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler,
-    Stream, StreamProtocol, StreamUpgradeError, SubstreamProtocol, ToSwarm,
+    ConnectionDenied, ConnectionHandler, ConnectionHandlerEvent, ConnectionId, FromSwarm, NetworkBehaviour,
+    NotifyHandler, Stream, StreamProtocol, StreamUpgradeError, SubstreamProtocol, ToSwarm,
 };
 use libp2p::{Multiaddr, PeerId};
 use parking_lot::RwLock;
@@ -52,7 +52,7 @@ impl Protocols {
         rx
     }
 
-    fn names(&self) -> Vec<StreamProtocol> {
+    pub(crate) fn names(&self) -> Vec<StreamProtocol> {
         self.0.read().iter().filter(|(_, tx)| !tx.is_closed()).map(|(name, _)| name.clone()).collect()
     }
 
@@ -142,7 +142,8 @@ impl NetworkBehaviour for Behaviour {
                         self.connections.remove(&e.peer_id);
                     }
                 }
-                let (gone, kept) = std::mem::take(&mut self.requests).into_iter().partition(|(_, id, _)| *id == e.connection_id);
+                let (gone, kept) =
+                    std::mem::take(&mut self.requests).into_iter().partition(|(_, id, _)| *id == e.connection_id);
                 self.requests = kept;
                 let gone: VecDeque<(PeerId, ConnectionId, Open)> = gone;
                 for (peer, _, open) in gone {
@@ -270,10 +271,15 @@ impl ConnectionHandler for Handler {
 
     fn on_connection_event(&mut self, event: ConnectionEvent<AnyOf, AnyOf, (), Open>) {
         match event {
-            ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { protocol: (stream, protocol), .. }) => {
+            ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound {
+                protocol: (stream, protocol), ..
+            }) => {
                 self.accept(stream, protocol);
             }
-            ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound { protocol: (stream, protocol), info }) => {
+            ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound {
+                protocol: (stream, protocol),
+                info,
+            }) => {
                 self.in_flight = self.in_flight.saturating_sub(1);
                 info.reply.send(Ok(PeerStream::new(self.peer, protocol.to_string(), stream)));
             }
@@ -285,7 +291,9 @@ impl ConnectionHandler for Handler {
                         peer,
                         protocols: info.protocols.iter().map(ToString::to_string).collect(),
                     },
-                    StreamUpgradeError::Timeout => OpenStreamError::Io { peer, cause: "negotiation timed out".to_owned() },
+                    StreamUpgradeError::Timeout => {
+                        OpenStreamError::Io { peer, cause: "negotiation timed out".to_owned() }
+                    }
                     StreamUpgradeError::Io(e) => OpenStreamError::Io { peer, cause: e.to_string() },
                     StreamUpgradeError::Apply(never) => match never {},
                 };

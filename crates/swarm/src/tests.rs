@@ -100,7 +100,8 @@ impl Peer {
 
     async fn serve_echo(&self) {
         let register: Port<RegisterProtocol> = self.shell.port();
-        let mut streams = register.call(RegisterProtocol { protocol: ECHO.to_owned(), queue: 1 }, LIMIT).await.unwrap().unwrap();
+        let mut streams =
+            register.call(RegisterProtocol { protocol: ECHO.to_owned(), queue: 1 }, LIMIT).await.unwrap().unwrap();
         tokio::spawn(async move {
             while let Some(stream) = streams.recv().await {
                 tokio::spawn(async move {
@@ -142,7 +143,8 @@ async fn a_crash_of_the_shell_closes_nothing_and_a_lost_driver_is_replaced() {
     b.serve_echo().await;
     let addr = b.listen("/ip4/127.0.0.1/tcp/0").await;
     a.dial(b.id, &addr).await.unwrap();
-    let mut open = a.shell.call(OpenStream { peer: b.id, protocols: vec![ECHO.to_owned()] }, LIMIT).await.unwrap().unwrap();
+    let mut open =
+        a.shell.call(OpenStream { peer: b.id, protocols: vec![ECHO.to_owned()] }, LIMIT).await.unwrap().unwrap();
     for fault in [Fault::Panic, Fault::Timer, Fault::Spawned, Fault::Started] {
         a.shell.inject(fault);
         b.shell.inject(fault);

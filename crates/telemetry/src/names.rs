@@ -46,9 +46,13 @@ pub const METRICS: &[Metric] = &[
     counter("ipfrs_swarm_driver_panics_total", "Panics caught in the network driver; each cost all connections."),
     counter("ipfrs_swarm_inbound_refused_total", "Inbound connections refused by limits, bans or failed handshakes."),
     counter("ipfrs_swarm_streams_refused_total", "Inbound streams reset because nobody took them in time."),
+    gauge("ipfrs_swarm_tasks", "Tasks alive on the network runtime: connections, streams, listeners."),
     gauge("ipfrs_peerstore_peers", "Peers known."),
     counter("ipfrs_peerstore_writes_total", "Transactions written to the peer database."),
-    counter("ipfrs_peerstore_write_failures_total", "Transactions the peer database refused; what they held is tried again."),
+    counter(
+        "ipfrs_peerstore_write_failures_total",
+        "Transactions the peer database refused; what they held is tried again.",
+    ),
     counter("ipfrs_peerstore_pruned_total", "Peers forgotten, because they were stale or for want of room."),
     counter("ipfrs_peerstore_dials_total", "Dials the peer store asked for, by reason and result."),
     gauge("ipfrs_dht_provided", "Multihashes this node announces."),
@@ -57,6 +61,20 @@ pub const METRICS: &[Metric] = &[
     histogram("ipfrs_dht_lookup_duration_seconds", "Time a lookup ran, by kind."),
     counter("ipfrs_dht_lookups_shared_total", "Callers that joined a lookup which was already running."),
     counter("ipfrs_dht_records_refused_total", "Records refused because they are not valid."),
+    counter("ipfrs_exchange_blocks_received_total", "Blocks received that were wanted."),
+    counter("ipfrs_exchange_bytes_received_total", "Bytes of wanted blocks received."),
+    counter("ipfrs_exchange_duplicate_blocks_total", "Blocks received that nobody wanted any more."),
+    counter("ipfrs_exchange_blocks_sent_total", "Blocks sent to peers."),
+    counter("ipfrs_exchange_bytes_sent_total", "Bytes of blocks sent to peers."),
+    counter("ipfrs_exchange_searches_total", "Searches for providers of a wanted block."),
+    counter("ipfrs_exchange_silent_peers_total", "Times a peer was passed over because it sent nothing."),
+    counter("ipfrs_exchange_bad_streams_total", "Inbound streams that broke or carried garbage."),
+    counter("ipfrs_exchange_streams_refused_total", "Inbound streams refused because a peer had opened too many."),
+    counter(
+        "ipfrs_exchange_orders_dropped_total",
+        "Wants and answers dropped because a peer did not take them in time.",
+    ),
+    counter("ipfrs_blocks_set_aside_total", "Damaged blocks that were set aside."),
 ];
 
 /// Tells the installed recorder what each metric means.

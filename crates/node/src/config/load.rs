@@ -50,7 +50,8 @@ pub fn load(repo: Option<&Path>) -> Result<Config, ConfigError> {
     }
     given = given.merge(env());
     let bad = |e: figment::Error| ConfigError::BadValue(sentence(&e));
-    let preset: Option<Preset> = given.extract_inner("preset").map(Some).or_else(|e| if e.missing() { Ok(None) } else { Err(bad(e)) })?;
+    let preset: Option<Preset> =
+        given.extract_inner("preset").map(Some).or_else(|e| if e.missing() { Ok(None) } else { Err(bad(e)) })?;
     let values: Dict = given.extract().map_err(bad)?;
     refuse_unknown(&given, &values, &paths())?;
     let all = Figment::from(Serialized::defaults(preset.unwrap_or_default().config())).merge(given);
@@ -76,7 +77,8 @@ fn refuse_unknown(given: &Figment, values: &Dict, known: &[String]) -> Result<()
             _ if known.contains(&path) => {}
             _ => {
                 let near = known.iter().map(|k| (strsim::jaro_winkler(k, &path), k)).max_by(|a, b| a.0.total_cmp(&b.0));
-                let source = given.find_metadata(&path).map_or_else(|| "the configuration".to_owned(), |m| m.name.to_string());
+                let source =
+                    given.find_metadata(&path).map_or_else(|| "the configuration".to_owned(), |m| m.name.to_string());
                 let nearest = near.filter(|(score, _)| *score > 0.7).map(|(_, k)| k.clone());
                 return Err(ConfigError::UnknownKey { key: path, source_name: source, nearest });
             }
@@ -209,7 +211,8 @@ mod tests {
 
     #[test]
     fn a_file_changes_what_it_names_and_a_preset_the_rest() {
-        let config = with("preset = \"iot\"\n[swarm]\nidle_timeout = \"2m\"\n[swarm.max_connections]\ninbound = 5\n").unwrap();
+        let config =
+            with("preset = \"iot\"\n[swarm]\nidle_timeout = \"2m\"\n[swarm.max_connections]\ninbound = 5\n").unwrap();
         assert_eq!(config.swarm.idle_timeout, Duration::from_secs(120));
         assert_eq!((config.swarm.limits.total, config.swarm.limits.inbound), (32, 5));
         assert_eq!(config.preset, Preset::Iot);

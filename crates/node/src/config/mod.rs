@@ -5,8 +5,8 @@
 
 mod load;
 
-pub use load::{ConfigError, field_paths, load};
 pub(crate) use load::FILE;
+pub use load::{ConfigError, field_paths, load};
 
 use crate::Preset;
 use ipfrs_contract::Multiaddr;

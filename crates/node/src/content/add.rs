@@ -3,7 +3,7 @@
 use super::ContentHandle;
 use super::fetch::blocking;
 use crate::NodeError;
-use ipfrs_blocks::{AddOptions, FileAdder};
+use ipfrs_blocks::{AddOptions, Built, FileAdder, StoreError};
 use ipfrs_contract::Cid;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
@@ -95,7 +95,8 @@ impl ContentHandle {
         let mut adder = self.adder(options);
         let mut buffer = vec![0u8; 256 * 1024];
         loop {
-            let n = file.read(&mut buffer).await.map_err(|e| NodeError::Interrupted(format!("reading the file: {e}")))?;
+            let n =
+                file.read(&mut buffer).await.map_err(|e| NodeError::Interrupted(format!("reading the file: {e}")))?;
             if n == 0 {
                 break;
             }
@@ -106,6 +107,18 @@ impl ContentHandle {
         Ok(added)
     }
 
+    /// Adds a symbolic link; where it leads is not looked at.
+    pub async fn add_symlink(
+        &self,
+        target: String,
+        options: &AddOptions,
+        store_blocks: bool,
+    ) -> Result<Added, NodeError> {
+        let options = options.clone();
+        let build = move || Ok(ipfrs_blocks::symlink(&target, &options));
+        self.keep_built(build, store_blocks).await
+    }
+
     /// Adds a directory of things that were added before: name, root and size of each.
     pub async fn add_directory(
         &self,
@@ -114,18 +127,29 @@ impl ContentHandle {
         store_blocks: bool,
     ) -> Result<Added, NodeError> {
         let options = options.clone();
-        blocking(&self.0.store, move |store| {
+        let build = move || {
             let mut builder = ipfrs_blocks::DirBuilder::new(options);
             for (name, cid, size) in entries {
                 builder.add(name, cid, size);
             }
-            let directory = builder.finish()?;
+            builder.finish()
+        };
+        self.keep_built(build, store_blocks).await
+    }
+
+    async fn keep_built(
+        &self,
+        build: impl FnOnce() -> Result<Built, StoreError> + Send + 'static,
+        store_blocks: bool,
+    ) -> Result<Added, NodeError> {
+        blocking(&self.0.store, move |store| {
+            let built = build()?;
             if store_blocks {
-                for (cid, block) in &directory.blocks {
+                for (cid, block) in &built.blocks {
                     store.put(cid, block)?;
                 }
             }
-            Ok(Added { cid: directory.cid, size: directory.size })
+            Ok(Added { cid: built.cid, size: built.size })
         })
         .await
     }

@@ -190,7 +190,9 @@ async fn read(
             let mut begin = end;
             let mut below = Vec::with_capacity(links.len());
             for (link, size) in links {
-                let next = begin.checked_add(size).ok_or_else(|| NodeError::BadBlock { cid, why: "sizes overflow".to_owned() })?;
+                let next = begin
+                    .checked_add(size)
+                    .ok_or_else(|| NodeError::BadBlock { cid, why: "sizes overflow".to_owned() })?;
                 if next > from && begin < to {
                     below.push((link, begin, Some(size)));
                 }

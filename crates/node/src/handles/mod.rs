@@ -8,9 +8,13 @@ mod swarm;
 
 pub use actors::{ActorsHandle, KillError};
 pub use dht::DhtHandle;
+pub(crate) use dht::DhtPorts;
 pub use exchange::ExchangeHandle;
+pub(crate) use exchange::ExchangePorts;
 pub use peers::PeerHandle;
+pub(crate) use peers::PeerPorts;
 pub use swarm::SwarmHandle;
+pub(crate) use swarm::SwarmPorts;
 
 use crate::NodeError;
 use ipfrs_actor::{Message, Port};

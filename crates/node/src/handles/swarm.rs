@@ -64,7 +64,12 @@ impl SwarmHandle {
         self.dial(Some(peer), addrs, self.0.attempts).await
     }
 
-    async fn dial(&self, peer: Option<PeerId>, addrs: Vec<Multiaddr>, attempts: u32) -> Result<ConnectionInfo, NodeError> {
+    async fn dial(
+        &self,
+        peer: Option<PeerId>,
+        addrs: Vec<Multiaddr>,
+        attempts: u32,
+    ) -> Result<ConnectionInfo, NodeError> {
         Ok(call(&self.0.dial, Dial { peer, addrs, attempts }, PEER).await??)
     }
 
@@ -105,7 +110,10 @@ impl SwarmHandle {
             if sent == echoed { Ok(()) } else { Err(std::io::Error::other("the echo differs")) }
         };
         let timed_out = |_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut));
-        tokio::time::timeout(QUICK, echo).await.unwrap_or_else(timed_out).map_err(|cause| NodeError::Stream { peer, cause })?;
+        tokio::time::timeout(QUICK, echo)
+            .await
+            .unwrap_or_else(timed_out)
+            .map_err(|cause| NodeError::Stream { peer, cause })?;
         Ok(begun.elapsed())
     }
 

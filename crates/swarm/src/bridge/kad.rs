@@ -6,8 +6,8 @@ use ipfrs_contract::swarm::{KadFound, KadNetwork, KadQuery, KadUnavailable, Rout
 use ipfrs_contract::{Multihash, PeerAddrs};
 use libp2p::kad::store::RecordStore;
 use libp2p::kad::{
-    self, AddProviderError, BootstrapError, GetClosestPeersError, GetClosestPeersOk, GetProvidersOk, GetRecordError, GetRecordOk,
-    InboundRequest, PutRecordError, QueryId, QueryResult, Quorum, Record, RecordKey,
+    self, AddProviderError, BootstrapError, GetClosestPeersError, GetClosestPeersOk, GetProvidersOk, GetRecordError,
+    GetRecordOk, InboundRequest, PutRecordError, QueryId, QueryResult, Quorum, Record, RecordKey,
 };
 use libp2p::{Multiaddr, PeerId, StreamProtocol};
 use std::collections::{HashMap, VecDeque};
@@ -71,7 +71,13 @@ impl Queries {
     }
 
     /// Translates an event of one network.
-    pub(crate) fn on_event(&mut self, kad: &mut Scoped, network: KadNetwork, event: kad::Event, validator: &RecordValidator) {
+    pub(crate) fn on_event(
+        &mut self,
+        kad: &mut Scoped,
+        network: KadNetwork,
+        event: kad::Event,
+        validator: &RecordValidator,
+    ) {
         match event {
             kad::Event::OutboundQueryProgressed { id, result, step, stats } => {
                 if let Some(flight) = self.0.get_mut(&(network, id)) {
@@ -149,27 +155,43 @@ fn translate(kad: &mut Scoped, result: QueryResult, answered: usize) -> (Option<
             let found = peers.into_iter().map(|p| PeerAddrs { peer: p.peer_id, addrs: p.addrs }).collect();
             (Some(KadFound::Peers(found)), done)
         }
-        QueryResult::GetRecord(Ok(GetRecordOk::FoundRecord(found))) => (Some(KadFound::Value(found.record.value)), Ok(answered)),
+        QueryResult::GetRecord(Ok(GetRecordOk::FoundRecord(found))) => {
+            (Some(KadFound::Value(found.record.value)), Ok(answered))
+        }
         QueryResult::GetRecord(Ok(_)) => (None, Ok(answered)),
-        QueryResult::GetRecord(Err(e)) => (None, Err(match e {
-            GetRecordError::NotFound { .. } => "not found".to_owned(),
-            other => other.to_string(),
-        })),
+        QueryResult::GetRecord(Err(e)) => (
+            None,
+            Err(match e {
+                GetRecordError::NotFound { .. } => "not found".to_owned(),
+                other => other.to_string(),
+            }),
+        ),
         QueryResult::PutRecord(Ok(_)) | QueryResult::RepublishRecord(Ok(_)) => (None, Ok(answered.max(1))),
-        QueryResult::PutRecord(Err(e)) | QueryResult::RepublishRecord(Err(e)) => (None, Err(match e {
-            PutRecordError::Timeout { .. } => "query timed out".to_owned(),
-            other => other.to_string(),
-        })),
+        QueryResult::PutRecord(Err(e)) | QueryResult::RepublishRecord(Err(e)) => (
+            None,
+            Err(match e {
+                PutRecordError::Timeout { .. } => "query timed out".to_owned(),
+                other => other.to_string(),
+            }),
+        ),
         QueryResult::StartProviding(Ok(_)) | QueryResult::RepublishProvider(Ok(_)) => (None, Ok(answered)),
         QueryResult::StartProviding(Err(AddProviderError::Timeout { .. }))
-        | QueryResult::RepublishProvider(Err(AddProviderError::Timeout { .. })) => (None, Err("query timed out".to_owned())),
+        | QueryResult::RepublishProvider(Err(AddProviderError::Timeout { .. })) => {
+            (None, Err("query timed out".to_owned()))
+        }
         QueryResult::Bootstrap(Ok(_)) => (None, Ok(answered)),
         QueryResult::Bootstrap(Err(BootstrapError::Timeout { .. })) => (None, Err("query timed out".to_owned())),
     }
 }
 
 /// Takes an identified peer into the table if it serves this network at an address of it.
-pub(crate) fn learn(kad: &mut Scoped, protocol: &StreamProtocol, peer: PeerId, protocols: &[StreamProtocol], addrs: &[Multiaddr]) {
+pub(crate) fn learn(
+    kad: &mut Scoped,
+    protocol: &StreamProtocol,
+    peer: PeerId,
+    protocols: &[StreamProtocol],
+    addrs: &[Multiaddr],
+) {
     if !protocols.contains(protocol) {
         kad.kad.remove_peer(&peer);
         return;

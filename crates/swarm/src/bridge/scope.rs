@@ -68,7 +68,8 @@ impl Scoped {
     /// Addresses known for a peer right now: from the table and from running queries.
     pub(crate) fn addresses_of(&mut self, peer: PeerId) -> Vec<Multiaddr> {
         let none = ConnectionId::new_unchecked(0);
-        let mut addrs = self.kad.handle_pending_outbound_connection(none, Some(peer), &[], Endpoint::Dialer).unwrap_or_default();
+        let mut addrs =
+            self.kad.handle_pending_outbound_connection(none, Some(peer), &[], Endpoint::Dialer).unwrap_or_default();
         let mut seen = std::collections::HashSet::new();
         addrs.retain(|a| seen.insert(a.clone()));
         addrs

@@ -1,10 +1,12 @@
 //! What the shell asks of the driver.
 
-use super::{Driver, ListenReply};
 use super::dial::DialReply;
+use super::{Driver, ListenReply};
 use crate::bridge::kad::{stop_providing, table};
 use ipfrs_actor::Reply;
-use ipfrs_contract::swarm::{Dial, DialError, KadNetwork, KadUnavailable, ListenError, OpenStreamError, RoutingTable, StartQuery};
+use ipfrs_contract::swarm::{
+    Dial, DialError, KadNetwork, KadUnavailable, ListenError, OpenStreamError, RoutingTable, StartQuery,
+};
 use ipfrs_contract::{Multiaddr, Multihash, PeerId, PeerStream, Protocol};
 use libp2p::StreamProtocol;
 use std::collections::HashSet;
@@ -35,7 +37,9 @@ impl Driver {
                 reply.send(open);
             }
             Command::Listen(addr, reply) => self.listen(addr, reply),
-            Command::OpenStream(peer, protocols, reply) => self.swarm.behaviour_mut().streams.open(peer, protocols, reply),
+            Command::OpenStream(peer, protocols, reply) => {
+                self.swarm.behaviour_mut().streams.open(peer, protocols, reply)
+            }
             Command::SetBanned(peers) => {
                 let banned = &mut self.swarm.behaviour_mut().banned;
                 let lifted: Vec<_> = banned.blocked_peers().difference(&peers).copied().collect();

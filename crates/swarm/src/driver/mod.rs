@@ -8,6 +8,7 @@ pub(crate) use command::Command;
 
 use crate::behaviour::Behaviour;
 use crate::bridge::kad::Queries;
+use crate::bridge::scope::{LAN, WAN};
 use crate::executor::NetExecutor;
 use crate::network::Shared;
 use crate::{Config, transport};
@@ -15,9 +16,10 @@ use dial::{Dialler, JobId};
 use futures::StreamExt;
 use ipfrs_actor::Reply;
 use ipfrs_contract::Multiaddr;
-use ipfrs_contract::swarm::ListenError;
+use ipfrs_contract::swarm::{KadNetwork, ListenError};
 use libp2p::Swarm;
 use libp2p::core::transport::ListenerId;
+use libp2p::kad::Mode;
 use libp2p::metrics::{Metrics, Registry};
 use libp2p::swarm::ConnectionId;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
@@ -134,6 +136,12 @@ impl Driver {
                 query.finish();
             }
         });
+        let serves = [(KadNetwork::Wan, WAN), (KadNetwork::Lan, LAN)].into_iter().filter_map(|(network, name)| {
+            let kad = self.swarm.behaviour_mut().kad(network)?;
+            (kad.kad.mode() == Mode::Server).then(|| name.to_string())
+        });
+        let serves = serves.collect();
+        self.shared.view.lock().local.protocols = serves;
         self.shared.sample_bandwidth();
     }
 }
