@@ -178,7 +178,16 @@ impl<A: Service> Future for Cell<A> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let me = &mut *self;
+        let outer = crate::enter_node(self.child.vitals().spec().node.clone());
+        let polled = self.run(cx);
+        crate::enter_node(outer);
+        polled
+    }
+}
+
+impl<A: Service> Cell<A> {
+    fn run(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let me = self;
         loop {
             while let Poll::Ready(command) = me.commands.poll_recv(cx) {
                 match command {

@@ -26,12 +26,14 @@ pub struct ChildSpec {
     pub mailbox: usize,
     /// Messages handled in one poll before timers and topics get their turn.
     pub budget: u32,
+    /// The node it belongs to: the label of its metrics.
+    pub node: Option<Arc<str>>,
 }
 
 impl ChildSpec {
     /// 1,024 messages may wait, 64 are handled in a poll.
     pub fn new(name: &'static str) -> Self {
-        ChildSpec { name, mailbox: 1024, budget: 64 }
+        ChildSpec { name, mailbox: 1024, budget: 64, node: None }
     }
 }
 
@@ -254,7 +256,7 @@ impl<A: Service> Child<A> {
         use tokio::sync::TryAcquireError::{Closed, NoPermits};
         let permit = self.0.vitals.permits.clone().try_acquire_owned().map_err(|e| match e {
             NoPermits => {
-                metrics::counter!("ipfrs_actor_cast_refused_total", "actor" => self.0.vitals.name()).increment(1);
+                crate::counter!("ipfrs_actor_cast_refused_total", "actor" => self.0.vitals.name()).increment(1);
                 CallError::Overloaded
             }
             Closed => CallError::Stopped,

@@ -57,6 +57,7 @@ mod context;
 mod error;
 mod fault;
 mod lane;
+mod node;
 mod panic;
 mod port;
 mod reply;
@@ -70,6 +71,7 @@ pub use context::Ctx;
 pub use error::CallError;
 pub use fault::{Fault, ParseFaultError};
 pub use lane::{Lane, Lanes};
+pub use node::{current_node, enter_node};
 pub use panic::{PanicReport, guard as catch_panic};
 pub use port::Port;
 pub use reply::{Later, Reply};
@@ -80,4 +82,5 @@ pub use topic::{Heard, Subscription, Topic};
 #[doc(hidden)]
 pub mod __private {
     pub use actix::{Handler, Supervised};
+    pub use metrics;
 }

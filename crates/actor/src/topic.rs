@@ -79,7 +79,7 @@ impl<E: Clone + Send + 'static> Stream for Subscription<E> {
             item.map(|item| match item {
                 Ok((_, event)) => Heard::Event(event),
                 Err(BroadcastStreamRecvError::Lagged(missed)) => {
-                    metrics::counter!("ipfrs_topic_missed_total", "topic" => self.topic).increment(missed);
+                    crate::counter!("ipfrs_topic_missed_total", "topic" => self.topic).increment(missed);
                     Heard::Resync { missed }
                 }
             })

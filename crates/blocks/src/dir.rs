@@ -174,7 +174,7 @@ mod tests {
         }
         for (names, size) in [(["a", "a"], 1), (["a", "b"], u64::MAX)] {
             let mut dir = DirBuilder::new(AddOptions::default());
-            names.map(|name| dir.add(name.to_owned(), cid, size));
+            names.iter().for_each(|name| dir.add((*name).to_owned(), cid, size));
             assert!(matches!(dir.finish(), Err(StoreError::BadDirectory(_))));
         }
     }

@@ -289,7 +289,7 @@ impl DhtActor {
             other => other,
         };
         let label = if result.is_ok() { "ok" } else { "failed" };
-        metrics::counter!("ipfrs_dht_provides_total", "result" => label).increment(1);
+        ipfrs_actor::counter!("ipfrs_dht_provides_total", "result" => label).increment(1);
         let announced = Announced { stored: result.is_ok(), missing };
         if !self.schedule.finished(&key, &announced, now(), &mut rand::rng()) {
             // Given up while it ran: the query may have been started again after the swarm was told.
@@ -310,7 +310,7 @@ impl DhtActor {
     }
 
     fn count_provided(&self) {
-        metrics::gauge!("ipfrs_dht_provided").set(self.schedule.len() as f64);
+        ipfrs_actor::gauge!("ipfrs_dht_provided").set(self.schedule.len() as f64);
     }
 
     /// Runs an operation with one answer, if there is room.
@@ -339,7 +339,7 @@ impl DhtActor {
 /// Counts a lookup that ended.
 pub(crate) fn count_lookup(kind: &'static str, found: bool, began: Instant) {
     let result = if found { "ok" } else { "failed" };
-    metrics::counter!("ipfrs_dht_lookups_total", "kind" => kind, "result" => result).increment(1);
+    ipfrs_actor::counter!("ipfrs_dht_lookups_total", "kind" => kind, "result" => result).increment(1);
     let took = now().saturating_duration_since(began);
-    metrics::histogram!("ipfrs_dht_lookup_duration_seconds", "kind" => kind).record(took.as_secs_f64());
+    ipfrs_actor::histogram!("ipfrs_dht_lookup_duration_seconds", "kind" => kind).record(took.as_secs_f64());
 }

@@ -56,7 +56,7 @@ impl Handler<FindProviders> for DhtActor {
         } else {
             self.joined += 1;
             ctx.commit(Delta(Kind::Joined));
-            metrics::counter!("ipfrs_dht_lookups_shared_total").increment(1);
+            ipfrs_actor::counter!("ipfrs_dht_lookups_shared_total").increment(1);
         }
         self.callers += 1;
         let serve = lookup.serve(steps, Caller { token, limit, queue }, self.args.ports.clone());

@@ -113,7 +113,7 @@ pub(crate) async fn get(queries: Queries, key: RecordKey, now: SystemTime) -> Re
                 valid >= QUORUM || worth == Worth::Only
             }
             Err(error) => {
-                metrics::counter!("ipfrs_dht_records_refused_total").increment(1);
+                ipfrs_actor::counter!("ipfrs_dht_records_refused_total").increment(1);
                 tracing::debug!(target: "dht", %error, "a record was refused");
                 false
             }

@@ -288,7 +288,7 @@ impl ExchangeActor {
 
     /// Finds providers and connects to them; what they have they say when they hear of the wants.
     fn search(&mut self, cid: Cid, ctx: &mut Ctx<Self>) {
-        metrics::counter!("ipfrs_exchange_searches_total").increment(1);
+        ipfrs_actor::counter!("ipfrs_exchange_searches_total").increment(1);
         let (ports, local) = (self.args.ports.clone(), self.args.local);
         let search = async move {
             let find = FindProviders { key: *cid.hash(), limit: PROVIDERS };

@@ -227,7 +227,7 @@ impl Core {
         let silent = |peer: &Peer| !peer.asked.is_empty() && now.duration_since(peer.alive) > self.config.want_timeout;
         let late: Vec<_> = self.peers.iter().filter(|(_, peer)| silent(peer)).map(|(id, _)| *id).collect();
         for id in late {
-            metrics::counter!("ipfrs_exchange_silent_peers_total").increment(1);
+            ipfrs_actor::counter!("ipfrs_exchange_silent_peers_total").increment(1);
             for session in self.sessions.values_mut() {
                 session.members.retain(|member| *member != id);
             }

@@ -58,7 +58,7 @@ async fn accept(
             let mut streams = streams.lock();
             let open = streams.entry(peer).or_default();
             if *open >= STREAMS {
-                metrics::counter!("ipfrs_exchange_streams_refused_total").increment(1);
+                ipfrs_actor::counter!("ipfrs_exchange_streams_refused_total").increment(1);
                 tracing::debug!(target: "exchange", %peer, "a peer opened more than {STREAMS} streams, refused");
                 continue;
             }
@@ -102,7 +102,7 @@ async fn read(stream: InboundStream, slot: Slot, wire: Arc<Wire>, tools: Tools, 
             }
             Ok(None) => break,
             Err(error) => {
-                metrics::counter!("ipfrs_exchange_bad_streams_total").increment(1);
+                ipfrs_actor::counter!("ipfrs_exchange_bad_streams_total").increment(1);
                 tracing::debug!(target: "exchange", %peer, %error, "a stream broke or carried garbage");
                 break;
             }

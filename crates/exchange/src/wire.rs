@@ -30,20 +30,20 @@ impl Counters {
     pub(crate) fn received(&self, bytes: usize) {
         self.blocks_received.fetch_add(1, Relaxed);
         self.data_received.fetch_add(bytes as u64, Relaxed);
-        metrics::counter!("ipfrs_exchange_blocks_received_total").increment(1);
-        metrics::counter!("ipfrs_exchange_bytes_received_total").increment(bytes as u64);
+        ipfrs_actor::counter!("ipfrs_exchange_blocks_received_total").increment(1);
+        ipfrs_actor::counter!("ipfrs_exchange_bytes_received_total").increment(bytes as u64);
     }
 
     pub(crate) fn duplicate(&self) {
         self.duplicates.fetch_add(1, Relaxed);
-        metrics::counter!("ipfrs_exchange_duplicate_blocks_total").increment(1);
+        ipfrs_actor::counter!("ipfrs_exchange_duplicate_blocks_total").increment(1);
     }
 
     pub(crate) fn sent(&self, bytes: usize) {
         self.blocks_sent.fetch_add(1, Relaxed);
         self.data_sent.fetch_add(bytes as u64, Relaxed);
-        metrics::counter!("ipfrs_exchange_blocks_sent_total").increment(1);
-        metrics::counter!("ipfrs_exchange_bytes_sent_total").increment(bytes as u64);
+        ipfrs_actor::counter!("ipfrs_exchange_blocks_sent_total").increment(1);
+        ipfrs_actor::counter!("ipfrs_exchange_bytes_sent_total").increment(bytes as u64);
     }
 }
 
@@ -92,7 +92,7 @@ impl Wire {
         match sender.try_send(order) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(_)) => {
-                metrics::counter!("ipfrs_exchange_orders_dropped_total").increment(1);
+                ipfrs_actor::counter!("ipfrs_exchange_orders_dropped_total").increment(1);
                 tracing::debug!(target: "exchange", %peer, "too many orders wait for this peer, one dropped");
             }
             // Its task was lost: the next order starts another.

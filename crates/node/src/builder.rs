@@ -188,8 +188,11 @@ impl NodeBuilder {
         let lanes = if self.shared_lanes { Lanes::process_wide() } else { Ok(Lanes::PerActor) };
         let lanes = lanes.map_err(|cause| ipfrs_supervisor::StartError { child: "lanes", cause })?;
         let mut tree = Tree::new(settings::policy(&config), lanes);
-        let spec =
-            |name| Spec::permanent(name).mailbox(config.supervisor.mailbox).shutdown(config.supervisor.shutdown_limit);
+        let label: Arc<str> = keypair.public().to_peer_id().to_string().into();
+        let spec = |name| {
+            let spec = Spec::permanent(name).mailbox(config.supervisor.mailbox);
+            spec.shutdown(config.supervisor.shutdown_limit).node(label.clone())
+        };
 
         let swarm = tree.child::<SwarmActor>(spec("swarm"), network.clone());
         let args = ipfrs_peerstore::Args {

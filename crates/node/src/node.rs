@@ -130,7 +130,7 @@ impl Node {
     /// Sets the gauges that are looked at only when somebody asks.
     pub fn sample_metrics(&self) {
         let tasks = self.0.network.runtime().metrics().num_alive_tasks();
-        metrics::gauge!("ipfrs_swarm_tasks").set(tasks as f64);
+        metrics::gauge!("ipfrs_swarm_tasks", "node" => self.peer_id().to_string()).set(tasks as f64);
     }
 
     /// The runtime that carries this node's connections. Streams read and written there save a change of thread for

@@ -220,7 +220,7 @@ impl PeerStoreActor {
                 }
                 Change::Forget(peer) => {
                     self.dirty.insert(*peer);
-                    metrics::counter!("ipfrs_peerstore_pruned_total").increment(1);
+                    ipfrs_actor::counter!("ipfrs_peerstore_pruned_total").increment(1);
                 }
                 // Written before they were made.
                 Change::Ban(..) | Change::Protect(..) => {}
@@ -232,7 +232,7 @@ impl PeerStoreActor {
     fn prune(&mut self, ctx: &mut Ctx<Self>) {
         let changes = self.edit(|book, at| book.prune(at));
         self.keep(changes, ctx);
-        metrics::gauge!("ipfrs_peerstore_peers").set(self.book.len() as f64);
+        ipfrs_actor::gauge!("ipfrs_peerstore_peers").set(self.book.len() as f64);
     }
 
     fn ask_connections(&mut self, ctx: &mut Ctx<Self>) {
@@ -298,7 +298,7 @@ impl PeerStoreActor {
         let dial = Dial { peer: target.peer, addrs, attempts: 1 };
         ctx.task(async move { port.call(dial, DIAL).await }, move |answer, actor, ctx| {
             let result = if matches!(answer, Ok(Ok(_))) { "connected" } else { "failed" };
-            metrics::counter!("ipfrs_peerstore_dials_total", "reason" => target.why.label(), "result" => result)
+            ipfrs_actor::counter!("ipfrs_peerstore_dials_total", "reason" => target.why.label(), "result" => result)
                 .increment(1);
             let outcome = actor.dialled(target.peer, answer, ctx);
             actor.policy.finished(&target, outcome, now(), &mut rand::rng());
@@ -389,7 +389,7 @@ impl PeerStoreActor {
                 actor.dirty.extend(dirty);
                 actor.rewrite |= rewrite;
             }
-            metrics::gauge!("ipfrs_peerstore_peers").set(actor.book.len() as f64);
+            ipfrs_actor::gauge!("ipfrs_peerstore_peers").set(actor.book.len() as f64);
             for token in waiting {
                 ctx.answer(token, result.clone());
             }

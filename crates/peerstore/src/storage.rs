@@ -163,7 +163,7 @@ impl Storage {
             Ok(txn.commit()?)
         });
         let name = if done.is_ok() { "ipfrs_peerstore_writes_total" } else { "ipfrs_peerstore_write_failures_total" };
-        metrics::counter!(name).increment(1);
+        ipfrs_actor::counter!(name).increment(1);
         done
     }
 

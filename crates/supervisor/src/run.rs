@@ -84,6 +84,8 @@ impl Run {
     }
 
     pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Control>) {
+        // The lane is this tree's alone.
+        ipfrs_actor::enter_node(self.kids.first().and_then(|kid| kid.spec().child.node.clone()));
         for index in 0..self.kids.len() {
             self.start(index).await;
         }
@@ -130,7 +132,7 @@ impl Run {
         let panic = exited.reason.panic();
         if failed {
             tracing::error!(target: "supervisor", actor = name, incarnation = exited.incarnation, "{sentence}");
-            metrics::counter!("ipfrs_supervisor_panics_total", "actor" => name).increment(1);
+            ipfrs_actor::counter!("ipfrs_supervisor_panics_total", "actor" => name).increment(1);
         }
         self.emit(
             index,
@@ -179,7 +181,7 @@ impl Run {
 
     /// Starts a failed child and, with rest-for-one, everything declared after it.
     async fn start_again(&mut self, index: usize) {
-        metrics::counter!("ipfrs_supervisor_restarts_total", "actor" => self.kids[index].spec().child.name)
+        ipfrs_actor::counter!("ipfrs_supervisor_restarts_total", "actor" => self.kids[index].spec().child.name)
             .increment(1);
         let rest = match self.policy.strategy {
             Strategy::OneForOne => index + 1..index + 1,

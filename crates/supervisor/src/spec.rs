@@ -2,6 +2,7 @@
 
 use ipfrs_actor::ChildSpec;
 use ipfrs_resilience::Backoff;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// When a child is started again.
@@ -50,6 +51,12 @@ impl Spec {
     /// The same with another mailbox bound.
     pub fn mailbox(mut self, messages: usize) -> Self {
         self.child.mailbox = messages;
+        self
+    }
+
+    /// The same, belonging to a node: the label of its metrics.
+    pub fn node(mut self, name: Arc<str>) -> Self {
+        self.child.node = Some(name);
         self
     }
 

@@ -11,7 +11,7 @@ impl Executor for NetExecutor {
     fn exec(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) {
         self.0.spawn(async move {
             if AssertUnwindSafe(future).catch_unwind().await.is_err() {
-                metrics::counter!("ipfrs_swarm_connection_panics_total").increment(1);
+                ipfrs_actor::counter!("ipfrs_swarm_connection_panics_total").increment(1);
                 tracing::error!(target: "swarm", "a connection task panicked; its connection is lost");
             }
         });

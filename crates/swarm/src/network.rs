@@ -98,13 +98,17 @@ struct Inner {
 impl Network {
     /// Starts the network thread. The first driver is started by the shell.
     pub fn new(config: Config) -> Result<Self, NetworkError> {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(NetworkError::Thread)?;
+        let label: Arc<str> = config.keypair.public().to_peer_id().to_string().into();
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let blocking = label.clone();
+        builder.enable_all().on_thread_start(move || drop(ipfrs_actor::enter_node(Some(blocking.clone()))));
+        let runtime = builder.build().map_err(NetworkError::Thread)?;
         let handle = runtime.handle().clone();
         let (stop, mut stopped) = watch::channel(());
         std::thread::Builder::new()
             .name("network".to_owned())
             .spawn(move || {
+                ipfrs_actor::enter_node(Some(label));
                 runtime.block_on(async move { while stopped.changed().await.is_ok() {} });
                 runtime.shutdown_background();
             })
@@ -191,7 +195,7 @@ impl Network {
         self.0.runtime.spawn(async move {
             let task = tokio::spawn(driver.run(inbox));
             if let Err(lost) = task.await {
-                metrics::counter!("ipfrs_swarm_driver_panics_total").increment(1);
+                ipfrs_actor::counter!("ipfrs_swarm_driver_panics_total").increment(1);
                 tracing::error!(target: "swarm", cause = %lost, "the network driver is lost");
             }
             is_over.send_replace(true);

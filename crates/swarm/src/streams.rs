@@ -226,7 +226,8 @@ impl Handler {
                 self.backlog.push(waiting.boxed());
             }
             Err(_) => {
-                metrics::counter!("ipfrs_swarm_streams_refused_total", "protocol" => protocol.to_string()).increment(1);
+                ipfrs_actor::counter!("ipfrs_swarm_streams_refused_total", "protocol" => protocol.to_string())
+                    .increment(1);
                 tracing::debug!(target: "swarm", peer = %self.peer, %protocol, "inbound stream refused: nobody accepts it");
             }
         }

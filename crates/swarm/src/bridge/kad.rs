@@ -96,7 +96,7 @@ impl Queries {
                 if validator(record.key.as_ref(), &record.value) {
                     let _ = kad.kad.store_mut().put(record);
                 } else {
-                    metrics::counter!("ipfrs_dht_records_refused_total").increment(1);
+                    ipfrs_actor::counter!("ipfrs_dht_records_refused_total").increment(1);
                 }
             }
             kad::Event::InboundRequest { request: InboundRequest::AddProvider { record: Some(mut record) } } => {

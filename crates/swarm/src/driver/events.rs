@@ -42,7 +42,7 @@ impl Driver {
                 self.attempt_failed(connection_id, peer_id, error);
             }
             SwarmEvent::IncomingConnectionError { error, send_back_addr, .. } => {
-                metrics::counter!("ipfrs_swarm_inbound_refused_total").increment(1);
+                ipfrs_actor::counter!("ipfrs_swarm_inbound_refused_total").increment(1);
                 tracing::debug!(target: "swarm", from = %send_back_addr, %error, "inbound connection refused");
             }
             SwarmEvent::NewListenAddr { listener_id, address } => {
