@@ -2,7 +2,7 @@
 
 use crate::config::{self, ConfigError};
 use crate::{Config, Preset, identity};
-use ipfrs_contract::{Keypair, Multiaddr, PeerId, Protocol};
+use ipfrs_contract::{Keypair, Multiaddr, PeerId, Protocol, PublicKey};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
@@ -161,6 +161,14 @@ impl Repo {
         let lock = take_lock(path)?;
         let keypair = identity::load(&path.join("identity.key"))?;
         Ok(Repo { path: path.to_owned(), keypair, _lock: lock })
+    }
+
+    /// Who a repo belongs to, whether a daemon uses it or not.
+    pub fn peek_identity(path: &Path) -> Result<PublicKey, RepoError> {
+        if !Repo::exists(path) {
+            return Err(RepoError::NotInitialised(path.to_owned()));
+        }
+        Ok(identity::load(&path.join("identity.key"))?.public())
     }
 
     /// Its folder.
