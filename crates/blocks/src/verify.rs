@@ -52,7 +52,30 @@ pub fn cid_of(version: u64, codec: u64, data: &[u8]) -> Cid {
     }
 }
 
-/// The block inside an identity CID.
+/// SHA2-256 of no bytes.
+const NOTHING: [u8; 32] = [
+    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24, 0x27, 0xae, 0x41,
+    0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
+];
+
+/// The block that a CID itself tells: the data of an identity CID, and the block of no bytes, which every empty file
+/// with raw leaves is. Kubo's Bitswap server (boxo 0.42) says of the latter that it does not have it.
 pub(crate) fn inline(cid: &Cid) -> Option<&[u8]> {
-    (cid.hash().code() == IDENTITY).then(|| cid.hash().digest())
+    match cid.hash().code() {
+        IDENTITY => Some(cid.hash().digest()),
+        SHA2_256 if cid.hash().digest() == NOTHING => Some(&[]),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_empty_block_needs_no_store_and_others_do() {
+        assert_eq!(inline(&cid_of(1, RAW, b"")), Some(&[][..]));
+        assert_eq!(inline(&cid_of(0, DAG_PB, b"")), Some(&[][..]));
+        assert_eq!(inline(&cid_of(1, RAW, b"x")), None);
+    }
 }

@@ -73,7 +73,7 @@ impl AddArgs {
             .flag("wrap-with-directory", self.wrap_with_directory)
             .opt("profile", self.profile)
             .opt("progress", Some(progress));
-        let mut read = Read::new(output::bar(progress, found.bytes));
+        let mut read = Read::new(output::bar(progress && client.text(), found.bytes));
         let mut last = None;
         let shown = call.upload(multipart::upload(found.parts)).show(|step: Step| {
             let Some(hash) = step.hash.filter(|hash| !hash.is_empty()) else {
@@ -91,6 +91,7 @@ impl AddArgs {
             printed
         });
         shown.await?;
+        drop(read);
         match last.filter(|_| self.quieter) {
             Some(hash) => line(hash),
             None => Ok(()),

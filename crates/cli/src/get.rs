@@ -79,7 +79,8 @@ async fn fetch(
     let saving = tokio::task::spawn_blocking(move || {
         let from = Pieces { from, rest: Bytes::new() };
         let fetched = place.path().join(FETCHED);
-        if archive { keep(from, &fetched) } else { unpack(from, &fetched) }.map(|()| place)
+        let saved = if archive { keep(from, &fetched) } else { unpack(from, &fetched) };
+        saved.map(|()| place)
     });
     while let Some(piece) = answer.chunk().await? {
         bar.inc(piece.len() as u64);

@@ -60,9 +60,8 @@ struct Peers {
     peers: Option<Vec<Peer>>,
 }
 
-#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Default, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "PascalCase", default)]
-#[derive(Default)]
 struct Peer {
     addr: String,
     peer: String,

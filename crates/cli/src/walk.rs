@@ -16,7 +16,7 @@ pub(crate) struct Walk {
 }
 
 /// What was found.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) parts: Vec<Part>,
     /// Bytes of all files; unknown for standard input.

@@ -9,12 +9,13 @@ use ipfrs_actor::Lanes;
 use ipfrs_blocks::{BlockStore, StoreError};
 use ipfrs_contract::peerstore::PeerStoreError;
 use ipfrs_contract::swarm::ListenError;
-use ipfrs_contract::{Keypair, Multiaddr};
+use ipfrs_contract::{Keypair, Multiaddr, Protocol};
 use ipfrs_dht::DhtActor;
 use ipfrs_exchange::ExchangeActor;
 use ipfrs_peerstore::PeerStoreActor;
 use ipfrs_supervisor::{Spec, Tree};
 use ipfrs_swarm::{Network, NetworkError, SwarmActor};
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -307,16 +308,33 @@ impl NodeBuilder {
 }
 
 impl Node {
-    /// Opens the configured listeners; the first that fails ends the start, nothing half-open stays behind.
+    /// Opens the configured listeners; the first that fails ends the start, nothing half-open stays behind. Only the
+    /// wildcard of IPv6 may be missing: it stands in every preset, and there are machines without IPv6.
     async fn open_listeners(&self) -> Result<(), StartError> {
+        let mut refused = None;
+        let mut listening = 0;
         for addr in self.config().swarm.listen.clone() {
-            let listening = self.listen_when_ready(addr).await;
-            if let Err(error) = listening {
-                self.shutdown(std::time::Duration::from_secs(2)).await;
-                return Err(error);
+            let everywhere = addr.iter().next() == Some(Protocol::Ip6(Ipv6Addr::UNSPECIFIED));
+            match self.listen_when_ready(addr).await {
+                Ok(()) => listening += 1,
+                Err(error) if everywhere => {
+                    tracing::warn!(target: "node", %error, "not reachable over IPv6");
+                    refused = Some(error);
+                }
+                Err(error) => {
+                    refused = Some(error);
+                    listening = 0;
+                    break;
+                }
             }
         }
-        Ok(())
+        match refused {
+            Some(error) if listening == 0 => {
+                self.shutdown(std::time::Duration::from_secs(2)).await;
+                Err(error)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The first driver may still be on its way up.

@@ -23,7 +23,7 @@ mod settings;
 
 pub use builder::{NodeBuilder, StartError};
 pub use config::{Config, ConfigError};
-pub use content::{Added, Adder, CatStream, ContentHandle, EntryKind, ListEntry, PathStat};
+pub use content::{Added, Adder, CatStream, ContentHandle, EntryKind, ListEntry, PathStat, WalkItem};
 pub use error::NodeError;
 pub use handles::{ActorsHandle, DhtHandle, ExchangeHandle, KillError, PeerHandle, SwarmHandle};
 pub use ipfrs_actor::{CallError, Fault, Heard, Subscription};

@@ -14,6 +14,10 @@ use std::{io, sync::Arc};
 /// Protocol family announced through identify.
 const FAMILY: &str = "/ipfrs/1.0.0";
 
+/// Connections in the middle of their handshake, each way. Each holds a descriptor and some buffers for up to 20 s;
+/// fewer would turn an honest burst away.
+const PENDING: u32 = 512;
+
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
     // First, so that a refused connection never reaches a protocol.
@@ -31,6 +35,8 @@ impl Behaviour {
     pub(crate) fn new(config: &Config, protocols: Arc<Protocols>) -> io::Result<Self> {
         let local = config.keypair.public().to_peer_id();
         let limits = ConnectionLimits::default()
+            .with_max_pending_incoming(Some(PENDING))
+            .with_max_pending_outgoing(Some(PENDING))
             .with_max_established(config.limits.total)
             .with_max_established_incoming(config.limits.inbound)
             .with_max_established_outgoing(config.limits.outbound)

@@ -7,13 +7,12 @@ use crate::server::App;
 use crate::stream::{Emitter, Kind, stream};
 use axum::extract::State;
 use bytes::Bytes;
-use ipfrs_node::{ContentHandle, EntryKind, PathStat};
+use ipfrs_node::{NodeError, WalkItem};
 use tar::{EntryType, Header};
+use tokio::sync::mpsc;
 
 /// A record of the archive; every header and every file fills whole ones.
 const RECORD: usize = 512;
-/// Directories inside one another; deeper trees exist only to exhaust whoever walks them.
-const MAX_DEPTH: usize = 256;
 
 pub(crate) async fn get(State(app): State<App>, args: Args) -> Answer {
     args.known(&["output", "archive", "compress", "compression-level", "progress"])?;
@@ -21,50 +20,40 @@ pub(crate) async fn get(State(app): State<App>, args: Args) -> Answer {
     args.only("compression-level", &["-1", "0"])?;
     let path = args.one()?.to_owned();
     let name = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
-    let content = app.node.content().clone();
+    let content = app.node.content();
     let root = args.within(content.stat(&path)).await?;
-    stream(Kind::Tar(root.size), &args, move |out| async move { archive(content, root, name, out).await }).await
+    let walk = args.within(content.walk(&path)).await?;
+    stream(Kind::Tar(root.size), &args, move |out| archive(walk, name, out)).await
 }
 
-/// Writes everything below a root, each directory before what lies in it.
-async fn archive(content: ContentHandle, root: PathStat, name: String, out: Emitter) -> Result<(), ApiError> {
-    let mut open = vec![(name, root, 1)];
-    while let Some((path, stat, depth)) = open.pop() {
-        match stat.kind {
-            EntryKind::File => {
-                out.bytes(header(&path, EntryType::Regular, stat.size, 0o644, "")?).await?;
-                let mut file = content.cat(&stat.cid.to_string(), 0, None).await?;
-                while let Some(piece) = file.stream.recv().await {
-                    out.bytes(piece?).await?;
-                }
-                let rest = (stat.size % RECORD as u64) as usize;
-                if rest > 0 {
-                    out.bytes(vec![0; RECORD - rest].into()).await?;
-                }
-            }
-            EntryKind::Symlink => {
-                let target = stat.target.unwrap_or_default();
-                out.bytes(header(&path, EntryType::Symlink, 0, 0o777, &target)?).await?;
-            }
-            EntryKind::Directory => {
-                if depth > MAX_DEPTH {
-                    return Err(ApiError::failed(format!(
-                        "{path}: more than {MAX_DEPTH} directories inside one another"
-                    )));
-                }
-                out.bytes(header(&path, EntryType::Directory, 0, 0o755, "")?).await?;
-                for entry in content.ls(&stat.cid.to_string()).await?.into_iter().rev() {
-                    if matches!(entry.name.as_str(), "" | "." | "..") || entry.name.contains(['/', '\\', '\0']) {
-                        return Err(ApiError::failed(format!("{path} holds {:?}, which is no file name", entry.name)));
-                    }
-                    let below = content.stat(&entry.cid.to_string()).await?;
-                    open.push((format!("{path}/{}", entry.name), below, depth + 1));
-                }
-            }
+/// Writes everything of a walk under `root`.
+async fn archive(
+    mut walk: mpsc::Receiver<Result<WalkItem, NodeError>>,
+    root: String,
+    out: Emitter,
+) -> Result<(), ApiError> {
+    // Zeros that fill the last record of the file before.
+    let mut padding = 0;
+    while let Some(item) = walk.recv().await {
+        let item = item?;
+        if !matches!(item, WalkItem::Data(_)) && padding > 0 {
+            out.bytes(vec![0; std::mem::take(&mut padding)].into()).await?;
         }
+        let full = |path: Vec<String>| [std::slice::from_ref(&root), &path].concat().join("/");
+        let bytes = match item {
+            WalkItem::Directory { path } => header(&full(path), EntryType::Directory, 0, 0o755, "")?,
+            WalkItem::Symlink { path, target } => header(&full(path), EntryType::Symlink, 0, 0o777, &target)?,
+            WalkItem::File { path, size } => {
+                padding = (size.next_multiple_of(RECORD as u64) - size) as usize;
+                header(&full(path), EntryType::Regular, size, 0o644, "")?
+            }
+            WalkItem::Data(bytes) => bytes,
+            _ => return Err(ApiError::failed("an item that no archive holds")),
+        };
+        out.bytes(bytes).await?;
     }
     // Two empty records end an archive.
-    out.bytes(vec![0; 2 * RECORD].into()).await
+    out.bytes(vec![0; padding + 2 * RECORD].into()).await
 }
 
 /// The header of one entry, behind GNU records for names too long for it.

@@ -4,9 +4,11 @@ mod add;
 mod fetch;
 mod path;
 mod read;
+mod walk;
 
 pub use add::{Added, Adder};
 pub use read::{CatStream, EntryKind, ListEntry, PathStat};
+pub use walk::WalkItem;
 
 use crate::NodeError;
 use crate::handles::{DhtHandle, ExchangeHandle};

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use tokio::sync::mpsc;
 
 /// Blocks wanted ahead of the reader: 128 of 256 KiB are 32 MiB, enough for 1 Gbit/s at 250 ms.
-const WINDOW: usize = 128;
+pub(super) const WINDOW: usize = 128;
 /// Fewer than this many wanted ahead triggers the next batch of wants, so that wants travel in batches.
 const REFILL: usize = 32;
 /// Pieces that may wait for a slow reader.
@@ -117,13 +117,13 @@ impl ContentHandle {
     }
 }
 
-async fn node(fetcher: &mut Fetcher, cid: Cid) -> Result<UnixfsNode, NodeError> {
+pub(super) async fn node(fetcher: &mut Fetcher, cid: Cid) -> Result<UnixfsNode, NodeError> {
     let block = fetcher.get(cid).await?;
     parse(&cid, &block).map_err(|e| NodeError::BadBlock { cid, why: e.to_string() })
 }
 
 /// Every name of a directory, whole or sharded.
-async fn list(fetcher: &mut Fetcher, root: Cid) -> Result<Vec<ListEntry>, NodeError> {
+pub(super) async fn list(fetcher: &mut Fetcher, root: Cid) -> Result<Vec<ListEntry>, NodeError> {
     let mut entries = Vec::new();
     let mut shards = VecDeque::from([root]);
     let mut read = 0;
@@ -152,7 +152,7 @@ fn entry(entry: ipfrs_blocks::DirEntry) -> ListEntry {
 }
 
 /// Walks a file's tree in order and sends the bytes between `from` and `to`.
-async fn read(
+pub(super) async fn read(
     fetcher: &mut Fetcher,
     root: Cid,
     from: u64,

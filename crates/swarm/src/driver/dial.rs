@@ -46,7 +46,7 @@ pub(crate) struct Dialler {
     policy: DialPolicy,
     jobs: HashMap<JobId, Job>,
     queue: VecDeque<JobId>,
-    by_peer: HashMap<PeerId, JobId>,
+    by_peer: HashMap<PeerId, Vec<JobId>>,
     per_target: HashMap<IpAddr, usize>,
     flying: usize,
     circuits: HashMap<PeerId, Circuit>,
@@ -69,14 +69,16 @@ impl Dialler {
         }
     }
 
-    /// Takes a dial on; equal dials share their attempts.
+    /// Takes a dial on; one whose addresses are being tried already shares those attempts.
     pub(crate) fn add(&mut self, dial: Dial, reply: DialReply, now: Instant) {
-        if let Some(job) = dial.peer.and_then(|peer| self.by_peer.get(&peer)).and_then(|id| self.jobs.get_mut(id)) {
-            let room = ADDRS.saturating_sub(job.addrs.len());
-            let new: Vec<_> = dial.addrs.into_iter().filter(|a| !job.addrs.contains(a)).take(room).collect();
-            job.addrs.extend(new);
-            job.waiters.push(reply);
-            return;
+        let running = dial.peer.and_then(|peer| self.by_peer.get(&peer)).into_iter().flatten();
+        for id in running {
+            // A dial that knows better addresses must not wait for an attempt at stale ones.
+            let job = self.jobs.get_mut(id).filter(|job| dial.addrs.iter().all(|addr| job.addrs.contains(addr)));
+            if let Some(job) = job {
+                job.attempts_left = job.attempts_left.max(dial.attempts.saturating_sub(u32::from(job.flying)));
+                return job.waiters.push(reply);
+            }
         }
         if let Some(peer) = dial.peer {
             if let Some(Err(retry_in)) = self.circuits.get_mut(&peer).map(|c| c.admit(now)) {
@@ -103,7 +105,7 @@ impl Dialler {
             waiters: vec![reply],
         };
         if let Some(peer) = job.peer {
-            self.by_peer.insert(peer, id);
+            self.by_peer.entry(peer).or_default().push(id);
         }
         self.jobs.insert(id, job);
         self.queue.push_back(id);
@@ -144,7 +146,7 @@ impl Dialler {
     /// A connection with `peer` is up: every dial to it is answered.
     pub(crate) fn connected(&mut self, peer: PeerId, info: &ConnectionInfo) {
         self.circuits.remove(&peer);
-        if let Some(id) = self.by_peer.get(&peer).copied() {
+        for id in self.by_peer.remove(&peer).unwrap_or_default() {
             self.finish(id, Ok(info.clone()));
         }
     }
@@ -213,8 +215,11 @@ impl Dialler {
     fn finish(&mut self, id: JobId, result: Result<ConnectionInfo, DialError>) {
         self.land(id);
         let Some(job) = self.jobs.remove(&id) else { return };
-        if let Some(peer) = job.peer {
-            self.by_peer.remove(&peer);
+        if let Some((peer, ids)) = job.peer.and_then(|peer| Some((peer, self.by_peer.get_mut(&peer)?))) {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.by_peer.remove(&peer);
+            }
         }
         for waiter in job.waiters {
             waiter.send(result.clone());
@@ -268,6 +273,20 @@ mod tests {
         d.failed(first[0].job, failure(), now, &mut rng);
         assert_eq!(d.due(now).len(), 1, "the freed slot goes to another dial at once");
         assert!(d.next_due().is_some());
+    }
+
+    #[test]
+    fn new_addresses_are_tried_at_once_and_known_ones_only_once() {
+        let now = Instant::now();
+        let mut d = dialler(64);
+        let peer = PeerId::random();
+        d.add(dial(peer, 1), Reply::new().0, now);
+        assert_eq!(d.due(now).len(), 1);
+        d.add(dial(peer, 1), Reply::new().0, now);
+        assert_eq!(d.due(now).len(), 0, "the same address is tried already");
+        let better = Dial { addrs: vec!["/ip4/127.0.0.1/tcp/2".parse().unwrap()], ..dial(peer, 1) };
+        d.add(better.clone(), Reply::new().0, now);
+        assert_eq!(d.due(now).into_iter().map(|a| a.addrs).collect::<Vec<_>>(), [better.addrs]);
     }
 
     #[test]
