@@ -22,4 +22,4 @@ pub use dir::{DirBuilder, symlink};
 pub use options::{AddOptions, DirSize, ParseProfileError, Profile};
 pub use read::{DirEntry, ParseError, UnixfsNode, links, parse};
 pub use store::{BlockStore, Opened, StoreError, StoreStat};
-pub use verify::{DAG_PB, RAW, SHA2_256, VerifyError, cid_of, verify};
+pub use verify::{DAG_PB, RAW, SHA2_256, VerifyError, check_hash, cid_of, verify};

@@ -8,11 +8,12 @@ use bytes::Bytes;
 use cid::Cid;
 use multibase::Base;
 use parking_lot::Mutex;
+use std::collections::{HashMap, VecDeque};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 type Multihash = multihash::Multihash<64>;
 
@@ -87,7 +88,44 @@ struct Inner {
     dir: PathBuf,
     next: AtomicU64,
     /// Something was put since the last sync.
-    dirty: Mutex<bool>,
+    dirty: AtomicBool,
+    /// Held during a sync; puts go on meanwhile.
+    syncing: Mutex<()>,
+    fresh: Mutex<Fresh>,
+}
+
+/// Blocks that were just checked and put, each until it is read once: whoever fetched it reads it next.
+#[derive(Default)]
+struct Fresh {
+    blocks: HashMap<Multihash, Bytes>,
+    order: VecDeque<Multihash>,
+    bytes: usize,
+}
+
+/// Bytes of such blocks: twice the window of one reader. The oldest go first.
+const FRESH: usize = 64 << 20;
+
+impl Fresh {
+    fn put(&mut self, hash: Multihash, data: &[u8]) {
+        if self.blocks.insert(hash, Bytes::copy_from_slice(data)).is_none() {
+            self.order.push_back(hash);
+            self.bytes += data.len();
+        }
+        while self.bytes > FRESH {
+            let Some(oldest) = self.order.front().copied() else { return };
+            self.take(&oldest);
+        }
+    }
+
+    fn take(&mut self, hash: &Multihash) -> Option<Bytes> {
+        let data = self.blocks.remove(hash)?;
+        self.bytes -= data.len();
+        // Blocks are read in about the order they came.
+        if let Some(at) = self.order.iter().position(|other| other == hash) {
+            self.order.remove(at);
+        }
+        Some(data)
+    }
 }
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> StoreError + '_ {
@@ -117,7 +155,13 @@ impl BlockStore {
         let aside = dir.join("set-aside");
         let set_aside =
             fs::read_dir(&aside).map(|files| files.flatten().map(|f| f.path()).collect()).unwrap_or_default();
-        let inner = Inner { dir: dir.to_owned(), next: AtomicU64::new(0), dirty: Mutex::new(false) };
+        let inner = Inner {
+            dir: dir.to_owned(),
+            next: AtomicU64::new(0),
+            dirty: AtomicBool::new(false),
+            syncing: Mutex::default(),
+            fresh: Mutex::default(),
+        };
         Ok(Opened { store: BlockStore(Arc::new(inner)), set_aside })
     }
 
@@ -149,6 +193,9 @@ impl BlockStore {
     pub fn get(&self, cid: &Cid) -> Result<Option<Bytes>, StoreError> {
         if let Some(data) = inline(cid) {
             return Ok(Some(Bytes::copy_from_slice(data)));
+        }
+        if let Some(data) = self.0.fresh.lock().take(cid.hash()) {
+            return Ok(Some(data));
         }
         let path = self.path(cid.hash());
         let data = match fs::read(&path) {
@@ -191,15 +238,26 @@ impl BlockStore {
             Err(e) => return Err(failed(&path)(e)),
         }
         let tmp = self.0.dir.join("tmp").join(self.0.next.fetch_add(1, Ordering::Relaxed).to_string());
-        let written = File::create(&tmp).and_then(|mut file| file.write_all(data)).and_then(|()| {
-            fs::create_dir_all(path.parent().unwrap_or(&self.0.dir))?;
-            fs::rename(&tmp, &path)
-        });
+        let written =
+            File::create(&tmp).and_then(|mut file| file.write_all(data)).and_then(|()| match fs::rename(&tmp, &path) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                    fs::create_dir_all(path.parent().unwrap_or(&self.0.dir))?;
+                    fs::rename(&tmp, &path)
+                }
+                renamed => renamed,
+            });
         if let Err(error) = written {
             let _ = fs::remove_file(&tmp);
             return Err(failed(&path)(error));
         }
-        *self.0.dirty.lock() = true;
+        self.0.dirty.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Stores a block that was just checked and will be read next: the first read needs neither the disk nor a hash.
+    pub fn put_fresh(&self, cid: &Cid, data: &[u8]) -> Result<(), StoreError> {
+        self.put(cid, data)?;
+        self.0.fresh.lock().put(*cid.hash(), data);
         Ok(())
     }
 
@@ -211,6 +269,7 @@ impl BlockStore {
 
     /// Forgets a block; says whether it was here.
     pub fn remove(&self, cid: &Cid) -> Result<bool, StoreError> {
+        self.0.fresh.lock().take(cid.hash());
         let path = self.path(cid.hash());
         match fs::remove_file(&path) {
             Ok(()) => Ok(true),
@@ -221,12 +280,13 @@ impl BlockStore {
 
     /// Makes everything that was put survive a loss of power. A lost process alone loses nothing even without it.
     pub fn sync(&self) -> Result<(), StoreError> {
-        let mut dirty = self.0.dirty.lock();
-        if !std::mem::take(&mut *dirty) {
+        // Whoever finds another at it waits: its own blocks may be among those.
+        let _one = self.0.syncing.lock();
+        if !self.0.dirty.swap(false, Ordering::AcqRel) {
             return Ok(());
         }
         let synced = File::open(&self.0.dir).and_then(|dir| sync_filesystem(&dir));
-        synced.inspect_err(|_| *dirty = true).map_err(failed(&self.0.dir))
+        synced.inspect_err(|_| self.0.dirty.store(true, Ordering::Release)).map_err(failed(&self.0.dir))
     }
 
     /// Multihashes of every block, in no order.
@@ -286,6 +346,24 @@ mod tests {
         assert!(!dir.path().join("tmp/half").exists());
         store.sync().unwrap();
         assert!(store.remove(&v0).unwrap() && !store.has(&v1).unwrap());
+    }
+
+    #[test]
+    fn a_fresh_block_is_read_once_without_the_disk_and_their_bytes_are_bounded() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path()).store;
+        let cid = cid_of(1, RAW, b"block");
+        store.put_fresh(&cid, b"block").unwrap();
+        fs::remove_file(store.path(cid.hash())).unwrap();
+        assert_eq!(store.get(&cid).unwrap().as_deref(), Some(&b"block"[..]));
+        assert_eq!(store.get(&cid).unwrap(), None);
+        let big = vec![7; 1 << 20];
+        let mut fresh = Fresh::default();
+        for n in 0..100u32 {
+            fresh.put(*cid_of(1, RAW, &n.to_be_bytes()).hash(), &big);
+        }
+        assert_eq!((fresh.bytes, fresh.blocks.len(), fresh.order.len()), (FRESH, 64, 64));
+        assert!(fresh.take(cid_of(1, RAW, &99u32.to_be_bytes()).hash()).is_some());
     }
 
     #[test]

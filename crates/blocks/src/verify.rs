@@ -42,6 +42,14 @@ pub fn verify(cid: &Cid, data: &[u8]) -> Result<(), VerifyError> {
     if same { Ok(()) } else { Err(VerifyError::Mismatch(*cid)) }
 }
 
+/// Whether blocks under this CID can be checked here at all.
+pub fn check_hash(cid: &Cid) -> Result<(), VerifyError> {
+    match cid.hash().code() {
+        SHA2_256 | SHA2_512 | IDENTITY => Ok(()),
+        code => Err(VerifyError::UnknownHash { cid: *cid, code }),
+    }
+}
+
 /// The CID of a block under SHA2-256; version 0 for dag-pb when asked for.
 pub fn cid_of(version: u64, codec: u64, data: &[u8]) -> Cid {
     let hash = Multihash::wrap(SHA2_256, &Sha256::digest(data)).expect("32 bytes fit a multihash");

@@ -4,6 +4,7 @@ use crate::Config;
 use crate::message::Entry;
 use ipfrs_contract::exchange::{ExchangeError, MAX_WANTS, SessionId};
 use ipfrs_contract::{Cid, Multihash, PeerId};
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
@@ -20,8 +21,10 @@ pub(crate) enum Do {
     Send(PeerId, Vec<Entry>),
     /// Find providers.
     Search(Cid),
-    /// Tell a session.
+    /// Tell a session that a block is in the store.
     Arrived(SessionId, Cid),
+    /// Tell a session that a block came and could not be stored.
+    Failed(SessionId, Cid, String),
 }
 
 #[derive(Default)]
@@ -33,30 +36,36 @@ struct Session {
 
 struct Wanted {
     cid: Cid,
+    /// Falls from want to want: peers send what was wanted first before the rest.
+    priority: i32,
     sessions: Vec<(SessionId, Cid)>,
     /// Who was asked for the block itself.
     asked: Option<PeerId>,
     haves: BTreeSet<PeerId>,
     lacks: HashSet<PeerId>,
-    /// Everybody who was told of this want and must be told when it is over.
-    told: HashSet<PeerId>,
+    /// Everybody who was told of this want and must be told when it is over, and whether an answer may still come.
+    told: HashMap<PeerId, bool>,
     search_at: Option<Instant>,
     searches: u32,
 }
 
 struct Peer {
     asked: HashSet<Multihash>,
-    /// When it last sent a block or was first asked: silence is measured from here.
+    /// When a block of it came or it was first asked: silence is measured from here.
     alive: Instant,
 }
+
+type Batch = HashMap<PeerId, Vec<Entry>>;
 
 pub(crate) struct Core {
     config: Config,
     sessions: HashMap<SessionId, Session>,
     wants: HashMap<Multihash, Wanted>,
     peers: HashMap<PeerId, Peer>,
+    /// Wants whose search is under way.
     searching: HashSet<Multihash>,
-    batch: HashMap<PeerId, Vec<Entry>>,
+    priority: i32,
+    batch: Batch,
     out: Vec<Do>,
 }
 
@@ -68,6 +77,7 @@ impl Core {
             wants: HashMap::new(),
             peers: HashMap::new(),
             searching: HashSet::new(),
+            priority: i32::MAX,
             batch: HashMap::new(),
             out: Vec::new(),
         }
@@ -98,20 +108,25 @@ impl Core {
         if open.wants.len() + new.len() > MAX_WANTS {
             return Err(ExchangeError::TooManyWants);
         }
-        open.wants.extend(new.iter().map(|cid| *cid.hash()));
         for cid in new {
             let hash = *cid.hash();
+            // The same block may stand in one request under two CIDs.
+            if !self.sessions.get_mut(&session).is_some_and(|open| open.wants.insert(hash)) {
+                continue;
+            }
             let want = self.wants.entry(hash).or_insert_with(|| Wanted {
                 cid,
+                priority: self.priority,
                 sessions: Vec::new(),
                 asked: None,
                 haves: BTreeSet::new(),
                 lacks: HashSet::new(),
-                told: HashSet::new(),
+                told: HashMap::new(),
                 search_at: None,
                 searches: 0,
             });
             want.sessions.push((session, cid));
+            self.priority = if self.priority == 1 { i32::MAX } else { self.priority - 1 };
             self.route(hash, now);
         }
         Ok(())
@@ -136,8 +151,7 @@ impl Core {
         }
         self.peers.insert(peer, Peer { asked: HashSet::new(), alive: now });
         for want in self.wants.values_mut().filter(|want| want.asked.is_none()) {
-            want.told.insert(peer);
-            self.batch.entry(peer).or_default().push(Entry::want(&want.cid, false));
+            tell(&mut self.batch, peer, want, false);
         }
     }
 
@@ -169,51 +183,69 @@ impl Core {
     }
 
     pub(crate) fn has(&mut self, peer: PeerId, cid: &Cid, now: Instant) {
+        if !self.peers.contains_key(&peer) {
+            return;
+        }
         let Some(want) = self.wants.get_mut(cid.hash()) else { return };
         want.haves.insert(peer);
         want.lacks.remove(&peer);
         let sessions: Vec<_> = want.sessions.iter().map(|(id, _)| *id).collect();
-        let idle = want.asked.is_none();
         self.join(peer, sessions);
-        if idle {
-            self.route(*cid.hash(), now);
-        }
+        self.route(*cid.hash(), now);
     }
 
     pub(crate) fn lacks(&mut self, peer: PeerId, cid: &Cid, now: Instant) {
+        let Some(known) = self.peers.get_mut(&peer) else { return };
         let Some(want) = self.wants.get_mut(cid.hash()) else { return };
         want.haves.remove(&peer);
         want.lacks.insert(peer);
         if want.asked == Some(peer) {
-            if let Some(peer) = self.peers.get_mut(&peer) {
-                peer.asked.remove(cid.hash());
-            }
+            known.asked.remove(cid.hash());
             self.ask_another(*cid.hash(), now);
+        }
+    }
+
+    /// Part of a block came from a peer: it is not silent.
+    pub(crate) fn heard(&mut self, peer: &PeerId, at: Instant) {
+        if let Some(peer) = self.peers.get_mut(peer) {
+            peer.alive = peer.alive.max(at);
         }
     }
 
     /// A wanted block is in the store.
     pub(crate) fn arrived(&mut self, peer: Option<PeerId>, cid: &Cid, now: Instant) {
-        let hash = *cid.hash();
-        if let Some(sender) = peer.and_then(|peer| self.peers.get_mut(&peer)) {
-            sender.alive = now;
+        if let Some(peer) = peer {
+            self.heard(&peer, now);
         }
-        let Some(want) = self.wants.get_mut(&hash) else { return };
-        let sessions = std::mem::take(&mut want.sessions);
-        for (session, cid) in &sessions {
-            self.out.push(Do::Arrived(*session, *cid));
-            if let Some(session) = self.sessions.get_mut(session) {
-                session.wants.remove(&hash);
-            }
-        }
+        let sessions = self.over(cid);
+        self.out.extend(sessions.iter().map(|(session, cid)| Do::Arrived(*session, *cid)));
         if let Some(peer) = peer.filter(|peer| self.peers.contains_key(peer)) {
             self.join(peer, sessions.into_iter().map(|(id, _)| id).collect());
         }
-        self.forget(hash, peer);
+        self.forget(*cid.hash(), peer);
     }
 
-    /// A search is over; it is repeated later as long as the want is not answered.
-    pub(crate) fn searched(&mut self, cid: &Cid, now: Instant) {
+    /// A wanted block came and could not be stored: its sessions hear why, and it is wanted no longer.
+    pub(crate) fn failed(&mut self, peer: PeerId, cid: &Cid, why: &str) {
+        let sessions = self.over(cid);
+        self.out.extend(sessions.into_iter().map(|(session, cid)| Do::Failed(session, cid, why.to_owned())));
+        self.forget(*cid.hash(), Some(peer));
+    }
+
+    /// Takes a want out of its sessions, and says which they were.
+    fn over(&mut self, cid: &Cid) -> Vec<(SessionId, Cid)> {
+        let sessions = self.wants.get_mut(cid.hash()).map(|want| std::mem::take(&mut want.sessions));
+        let sessions = sessions.unwrap_or_default();
+        for (session, _) in &sessions {
+            if let Some(session) = self.sessions.get_mut(session) {
+                session.wants.remove(cid.hash());
+            }
+        }
+        sessions
+    }
+
+    /// A query for providers is over; it is repeated later as long as nobody is asked for the block.
+    pub(crate) fn query_ended(&mut self, cid: &Cid, now: Instant) {
         self.searching.remove(cid.hash());
         if let Some(want) = self.wants.get_mut(cid.hash()) {
             let wait = SEARCH_AGAIN.saturating_mul(1 << want.searches.min(10)).min(SEARCH_MAX);
@@ -222,9 +254,21 @@ impl Core {
         }
     }
 
+    /// The providers found were dialled, and these are connected. If nobody was asked meanwhile everything starts over:
+    /// who was connected all the time may have missed the question, or have got the block since.
+    pub(crate) fn searched(&mut self, cid: &Cid, found: &[PeerId], now: Instant) {
+        let Some(want) = self.wants.get_mut(cid.hash()).filter(|want| want.asked.is_none()) else { return };
+        want.lacks.clear();
+        want.told.values_mut().for_each(|awaited| *awaited = false);
+        want.haves.extend(found.iter().filter(|peer| self.peers.contains_key(*peer)));
+        self.route(*cid.hash(), now);
+    }
+
     /// Passes over silent peers and starts searches that are due.
     pub(crate) fn tick(&mut self, now: Instant) {
-        let silent = |peer: &Peer| !peer.asked.is_empty() && now.duration_since(peer.alive) > self.config.want_timeout;
+        let silent = |peer: &Peer| {
+            !peer.asked.is_empty() && now.saturating_duration_since(peer.alive) > self.config.want_timeout
+        };
         let late: Vec<_> = self.peers.iter().filter(|(_, peer)| silent(peer)).map(|(id, _)| *id).collect();
         for id in late {
             ipfrs_actor::counter!("ipfrs_exchange_silent_peers_total").increment(1);
@@ -235,18 +279,32 @@ impl Core {
             for hash in asked {
                 if let Some(want) = self.wants.get_mut(&hash) {
                     want.haves.remove(&id);
+                    // The want may have been lost on its way: it may be told again, if nobody else has the block.
+                    want.told.insert(id, false);
                 }
                 self.ask_another(hash, now);
             }
         }
-        let due = self.wants.iter().filter(|(hash, want)| {
-            want.asked.is_none() && want.search_at.is_some_and(|at| at <= now) && !self.searching.contains(*hash)
-        });
-        let due: Vec<_> =
-            due.map(|(hash, want)| (*hash, want.cid)).take(SEARCHES.saturating_sub(self.searching.len())).collect();
-        for (hash, cid) in due {
-            self.searching.insert(hash);
-            self.out.push(Do::Search(cid));
+        self.search(now);
+    }
+
+    /// Starts the searches that wait longest, one at a time for each session: who has one of its blocks has others.
+    fn search(&mut self, now: Instant) {
+        let under_way = self.searching.iter().filter_map(|hash| self.wants.get(hash));
+        let mut busy: HashSet<_> = under_way.flat_map(|want| &want.sessions).map(|(id, _)| *id).collect();
+        let due = self.wants.iter().filter(|(hash, want)| want.asked.is_none() && !self.searching.contains(*hash));
+        let due = due.filter_map(|(hash, want)| Some((want.search_at.filter(|at| *at <= now)?, *hash, want)));
+        let mut due: Vec<_> = due.collect();
+        due.sort_unstable_by_key(|(at, _, want)| (*at, Reverse(want.priority)));
+        for (_, hash, want) in due {
+            if self.searching.len() >= SEARCHES {
+                break;
+            }
+            if want.sessions.iter().all(|(id, _)| !busy.contains(id)) {
+                busy.extend(want.sessions.iter().map(|(id, _)| *id));
+                self.searching.insert(hash);
+                self.out.push(Do::Search(want.cid));
+            }
         }
     }
 
@@ -269,151 +327,50 @@ impl Core {
     /// connected is asked whether it has it, and a search is arranged.
     fn route(&mut self, hash: Multihash, now: Instant) {
         let Some(want) = self.wants.get_mut(&hash).filter(|want| want.asked.is_none()) else { return };
-        let members = want.sessions.iter().filter_map(|(id, _)| self.sessions.get(id)).flat_map(|s| &s.members);
-        let candidates = if want.haves.is_empty() {
-            members.copied().collect::<Vec<_>>()
-        } else {
-            want.haves.iter().copied().collect()
-        };
-        let able = candidates.into_iter().filter(|peer| self.peers.contains_key(peer) && !want.lacks.contains(peer));
-        if let Some(peer) = able.min_by_key(|peer| self.peers[peer].asked.len()) {
+        let usable = |peer: &PeerId| self.peers.contains_key(peer) && !want.lacks.contains(peer);
+        let mut able: Vec<_> = want.haves.iter().filter(|peer| usable(peer)).copied().collect();
+        if able.is_empty() {
+            let members = want.sessions.iter().filter_map(|(id, _)| self.sessions.get(id)).flat_map(|s| &s.members);
+            able = members.filter(|peer| usable(peer)).copied().collect();
+        }
+        if let Some(peer) = able.into_iter().min_by_key(|peer| self.peers[peer].asked.len()) {
             want.asked = Some(peer);
-            want.told.insert(peer);
             let chosen = self.peers.get_mut(&peer).expect("only connected peers are chosen");
             if chosen.asked.is_empty() {
                 chosen.alive = now;
             }
             chosen.asked.insert(hash);
-            self.batch.entry(peer).or_default().push(Entry::want(&want.cid, true));
-            return;
+            return tell(&mut self.batch, peer, want, true);
         }
-        let strangers = self.peers.keys().filter(|peer| !want.told.contains(peer)).take(self.config.max_peers_asked);
-        let strangers: Vec<_> = strangers.copied().collect();
-        let nobody = strangers.is_empty();
+        let strangers = self.peers.keys().filter(|peer| !want.told.get(*peer).is_some_and(|awaited| *awaited));
+        let strangers: Vec<_> = strangers.take(self.config.max_peers_asked).copied().collect();
+        let at = if strangers.is_empty() { now } else { now + self.config.provider_search_delay };
         for peer in strangers {
-            want.told.insert(peer);
-            self.batch.entry(peer).or_default().push(Entry::want(&want.cid, false));
+            tell(&mut self.batch, peer, want, false);
         }
-        let at = if nobody { now } else { now + self.config.provider_search_delay };
         want.search_at =
             Some(want.search_at.map_or(at, |planned| if want.searches == 0 { planned.min(at) } else { planned }));
     }
 
     /// The want is over: everybody who heard of it, but for who sent the block, hears that.
     fn forget(&mut self, hash: Multihash, sender: Option<PeerId>) {
+        self.searching.remove(&hash);
         let Some(want) = self.wants.remove(&hash) else { return };
         if let Some(peer) = want.asked.and_then(|peer| self.peers.get_mut(&peer)) {
             peer.asked.remove(&hash);
         }
-        for peer in want.told.into_iter().filter(|peer| Some(*peer) != sender && self.peers.contains_key(peer)) {
+        for peer in want.told.into_keys().filter(|peer| Some(*peer) != sender && self.peers.contains_key(peer)) {
             self.batch.entry(peer).or_default().push(Entry::cancel(&want.cid));
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use ipfrs_blocks::{RAW, cid_of};
-
-    const S: SessionId = SessionId(1);
-
-    fn core() -> (Core, Instant) {
-        let config = Config {
-            serve: true,
-            want_timeout: Duration::from_secs(5),
-            provider_search_delay: Duration::from_millis(500),
-            max_peers_asked: 64,
-        };
-        let mut core = Core::new(config);
-        core.open(S);
-        (core, Instant::now())
-    }
-
-    fn cid(n: u8) -> Cid {
-        cid_of(1, RAW, &[n])
-    }
-
-    fn sent(core: &mut Core) -> Vec<(PeerId, Entry)> {
-        let outputs = core.drain().into_iter();
-        outputs
-            .flat_map(|o| if let Do::Send(p, es) = o { es.into_iter().map(|e| (p, e)).collect() } else { vec![] })
-            .collect()
-    }
-
-    #[test]
-    fn a_peer_that_has_it_is_asked_and_the_next_want_goes_to_it_at_once() {
-        let (mut core, now) = core();
-        let (a, b) = (PeerId::random(), PeerId::random());
-        core.connected(a, now);
-        core.connected(b, now);
-        core.want(S, &[cid(1)], now).unwrap();
-        assert!(sent(&mut core).iter().all(|(_, e)| e.want_type == 1));
-        core.has(a, &cid(1), now);
-        assert_eq!(sent(&mut core), [(a, Entry::want(&cid(1), true))]);
-        core.arrived(Some(a), &cid(1), now);
-        let out = core.drain();
-        assert!(out.contains(&Do::Arrived(S, cid(1))) && out.contains(&Do::Send(b, vec![Entry::cancel(&cid(1))])));
-        core.want(S, &[cid(2)], now).unwrap();
-        assert_eq!(sent(&mut core), [(a, Entry::want(&cid(2), true))]);
-    }
-
-    #[test]
-    fn a_silent_or_lost_peer_is_passed_over() {
-        let (mut core, now) = core();
-        let (a, b) = (PeerId::random(), PeerId::random());
-        core.connected(a, now);
-        core.connected(b, now);
-        core.want(S, &[cid(1)], now).unwrap();
-        core.has(a, &cid(1), now);
-        core.has(b, &cid(1), now);
-        sent(&mut core);
-        let later = now + Duration::from_secs(6);
-        core.tick(later);
-        assert_eq!(sent(&mut core), [(b, Entry::want(&cid(1), true))]);
-        core.disconnected(&b, later);
-        core.connected(b, later);
-        assert!(sent(&mut core).contains(&(b, Entry::want(&cid(1), false))), "asked again after a reconnect");
-    }
-
-    #[test]
-    fn nobody_to_ask_means_a_search_at_once_and_again() {
-        let (mut core, now) = core();
-        core.want(S, &[cid(1)], now).unwrap();
-        core.tick(now);
-        assert_eq!(core.drain(), [Do::Search(cid(1))]);
-        core.tick(now);
-        assert_eq!(core.drain(), []);
-        core.searched(&cid(1), now);
-        core.tick(now + SEARCH_AGAIN);
-        assert_eq!(core.drain(), [Do::Search(cid(1))]);
-    }
-
-    #[test]
-    fn a_connected_peer_that_lacks_it_leads_to_a_search() {
-        let (mut core, now) = core();
-        let a = PeerId::random();
-        core.connected(a, now);
-        core.want(S, &[cid(1)], now).unwrap();
-        core.lacks(a, &cid(1), now);
-        core.drain();
-        core.tick(now + Duration::from_millis(501));
-        assert_eq!(core.drain(), [Do::Search(cid(1))]);
-    }
-
-    #[test]
-    fn a_closed_session_cancels_and_wants_are_bounded() {
-        let (mut core, now) = core();
-        let a = PeerId::random();
-        core.connected(a, now);
-        core.want(S, &[cid(1)], now).unwrap();
-        sent(&mut core);
-        core.close(S);
-        assert_eq!(sent(&mut core), [(a, Entry::cancel(&cid(1)))]);
-        assert_eq!(core.wantlist().count(), 0);
-        assert_eq!(core.want(S, &[cid(1)], now), Err(ExchangeError::NoSession));
-        core.open(S);
-        let many: Vec<_> = (0..=MAX_WANTS).map(|n| cid_of(1, RAW, &n.to_be_bytes())).collect();
-        assert_eq!(core.want(S, &many, now), Err(ExchangeError::TooManyWants));
-    }
+/// Puts a want on its way to a peer: for the block, or for whether it is there.
+fn tell(batch: &mut Batch, peer: PeerId, want: &mut Wanted, block: bool) {
+    want.told.insert(peer, true);
+    batch.entry(peer).or_default().push(Entry::want(&want.cid, block, want.priority));
 }
+
+#[cfg(test)]
+#[path = "core_tests.rs"]
+mod tests;

@@ -1,7 +1,8 @@
 //! What the exchange hears.
 
 use crate::ExchangeActor;
-use crate::actor::{Kind, now};
+use crate::actor::now;
+use crate::kept::Kind;
 use ipfrs_actor::{Ctx, Handler, Message, MessageResult};
 use ipfrs_contract::exchange::*;
 use ipfrs_contract::{Cid, PeerId};
@@ -30,7 +31,7 @@ impl Handler<OpenSession> for ExchangeActor {
         self.last_session += 1;
         let id = SessionId(self.last_session);
         self.core.open(id);
-        self.listeners.insert(id, crate::actor::Listener::new(arrived.clone()));
+        self.listeners.insert(id, crate::listener::Listener::new(arrived.clone()));
         self.keep(ctx, Kind::Opened(id, arrived));
         MessageResult(id)
     }
@@ -63,7 +64,7 @@ impl Handler<BlocksAdded> for ExchangeActor {
     type Result = MessageResult<BlocksAdded>;
     fn handle(&mut self, BlocksAdded { cids }: BlocksAdded, ctx: &mut Ctx<Self>) -> Self::Result {
         for cid in &cids {
-            self.arrived(None, cid, ctx);
+            self.arrived(None, cid);
         }
         let hashes: Vec<_> = cids.iter().map(|cid| *cid.hash()).collect();
         self.args.wire.added(&hashes, &self.tools);
@@ -76,10 +77,11 @@ impl Handler<Heard> for ExchangeActor {
     type Result = MessageResult<Heard>;
     fn handle(&mut self, heard: Heard, ctx: &mut Ctx<Self>) -> Self::Result {
         for cid in &heard.stored {
-            self.arrived(Some(heard.peer), cid, ctx);
+            self.arrived(Some(heard.peer), cid);
         }
         for (cid, why) in &heard.failed {
-            self.failed(cid, why, ctx);
+            self.args.wire.take(cid.hash());
+            self.core.failed(heard.peer, cid, why);
         }
         for cid in &heard.has {
             self.core.has(heard.peer, cid, now());

@@ -15,16 +15,23 @@
 #![forbid(unsafe_code)]
 
 mod actor;
+mod census;
 mod config;
 mod core;
 mod handlers;
+mod kept;
+mod listener;
+mod mail;
 mod message;
 mod ports;
+mod queue;
 mod reader;
+mod search;
 mod sender;
 mod wire;
 
-pub use actor::{Args, Delta, ExchangeActor, Kept};
+pub use actor::{Args, ExchangeActor};
 pub use config::Config;
+pub use kept::{Delta, Kept};
 pub use ports::Ports;
 pub use wire::Wire;

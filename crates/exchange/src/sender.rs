@@ -1,147 +1,86 @@
-//! One peer's sender: keeps a stream open, packs wants, presences and blocks into messages.
+//! One peer's sender: keeps a stream open, packs wants, presences and blocks into messages. While one message is
+//! written the blocks of the next are looked up.
 
-use crate::message::{Entry, Message, PROTOCOLS, Payload, Presence, Wantlist};
-use crate::wire::{Tools, Waiting, Wire};
+use crate::mail::{Mail, Request};
+use crate::message::{CHUNK, MAX_ENTRIES, Message, PROTOCOLS, Payload, Presence, STALLED};
+use crate::wire::{Tools, Wire};
 use bytes::Bytes;
 use futures::AsyncWriteExt;
 use ipfrs_actor::CallError;
 use ipfrs_contract::swarm::OpenStream;
-use ipfrs_contract::{Multihash, PeerId, PeerStream};
-use std::collections::{HashSet, VecDeque};
+use ipfrs_contract::{PeerId, PeerStream};
+use ipfrs_resilience::Backoff;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
 
-/// Bytes of blocks in one message: large enough to amortise it, small enough that others are not held up.
-const MESSAGE_BYTES: usize = 1 << 20;
+/// Bytes of blocks in one message: two of 256 KiB with what dag-pb adds to them. In a longer one the first block waits
+/// for the last; in shorter ones a block costs more than it must.
+const MESSAGE_BYTES: u64 = 2 * (256 * 1024 + 64);
+/// Longest block that peers are sent: the specification's limit.
+const MAX_BLOCK: u64 = 2 << 20;
 /// Blocks at most this long are sent in answer to a question whether they are here; boxo's limit.
 const SMALL: u64 = 1024;
-/// Requests of one peer that may wait; more are dropped and asked again.
-const QUEUE: usize = 16 * 1024;
 /// An unused stream is closed after this.
 const IDLE: Duration = Duration::from_secs(60);
-/// A peer that does not read for so long loses its stream.
-const STALLED: Duration = Duration::from_secs(60);
 const OPEN: Duration = Duration::from_secs(15);
+/// Pause before a message that failed is sent again; doubles up to [`AGAIN_MAX`].
+const AGAIN: Duration = Duration::from_millis(200);
+const AGAIN_MAX: Duration = Duration::from_secs(10);
+/// Failures in a row, some twenty seconds, after which nothing is repeated any more. The actor asks again when the peer
+/// turns out to be silent.
+const TRIES: u32 = 8;
+/// A stream that a crashed shell was opening is opened again this often, with a pause for its restart.
+const REOPEN: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(100);
 
-/// What a sender is told.
-pub(crate) enum Order {
-    /// Our wants and cancels.
-    Wants(Vec<Entry>),
-    /// Look these up and send what is there.
-    Serve(Vec<Waiting>),
-    /// The peer no longer wants these.
-    Cancel(Vec<Multihash>),
+/// Sends what is in the mail until it is aborted: when its peer is gone.
+pub(crate) async fn run(peer: PeerId, mail: Arc<Mail>, wire: Arc<Wire>, tools: Tools) {
+    let mut line = Line { peer, tools: tools.clone(), stream: None };
+    let desk = Desk { peer, mail: mail.clone(), wire: wire.clone(), tools };
+    let backoff = Backoff::new(AGAIN, AGAIN_MAX, 0.5);
+    let (mut message, mut failures) = (Message::default(), 0);
+    loop {
+        message.wantlist = mail.wantlist();
+        if message == Message::default() {
+            if mail.is_empty() && timeout(IDLE, mail.news()).await.is_err() {
+                line.close().await;
+                mail.news().await;
+            }
+            message = desk.look_up().await;
+            continue;
+        }
+        let (sent, next) = tokio::join!(line.send(&message), desk.look_up());
+        let Err(error) = sent else {
+            message.payload.iter().for_each(|block| wire.counters.sent(block.data.len()));
+            message = next;
+            failures = 0;
+            continue;
+        };
+        failures += 1;
+        tracing::debug!(target: "exchange", %peer, %error, failures, "not sent");
+        mail.not_sent(message.wantlist.take());
+        if failures == TRIES {
+            mail.throw_away();
+            failures = 0;
+        }
+        message = Message::default();
+        let pause = backoff.delay(failures, &mut rand::rng());
+        sleep(pause).await;
+    }
 }
 
-pub(crate) struct Sender {
+/// Where messages go.
+struct Line {
     peer: PeerId,
-    wire: Arc<Wire>,
     tools: Tools,
     stream: Option<PeerStream>,
-    wants: Vec<Entry>,
-    requests: VecDeque<Waiting>,
 }
 
-impl Sender {
-    pub(crate) fn new(peer: PeerId, wire: Arc<Wire>, tools: Tools) -> Self {
-        Sender { peer, wire, tools, stream: None, wants: Vec::new(), requests: VecDeque::new() }
-    }
-
-    /// Runs until the peer is forgotten.
-    pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
-        loop {
-            if self.wants.is_empty() && self.requests.is_empty() {
-                match tokio::time::timeout(IDLE, orders.recv()).await {
-                    Ok(Some(order)) => self.take(order),
-                    Ok(None) => break,
-                    Err(_) => {
-                        self.close().await;
-                        match orders.recv().await {
-                            Some(order) => self.take(order),
-                            None => break,
-                        }
-                    }
-                }
-            }
-            while let Ok(order) = orders.try_recv() {
-                self.take(order);
-            }
-            let message = self.pack().await;
-            if let Err(error) = self.send(&message).await {
-                tracing::debug!(target: "exchange", peer = %self.peer, %error, "not sent");
-            }
-        }
-        self.close().await;
-    }
-
-    fn take(&mut self, order: Order) {
-        match order {
-            Order::Wants(mut wants) => self.wants.append(&mut wants),
-            Order::Serve(requests) => {
-                let room = QUEUE.saturating_sub(self.requests.len());
-                self.requests.extend(requests.into_iter().take(room));
-            }
-            Order::Cancel(hashes) => {
-                let hashes: HashSet<_> = hashes.into_iter().collect();
-                self.requests.retain(|request| !hashes.contains(request.cid.hash()));
-            }
-        }
-    }
-
-    /// The next message: all wants, and requests up to a message full of blocks.
-    async fn pack(&mut self) -> Message {
-        let mut message = Message::default();
-        if !self.wants.is_empty() {
-            message.wantlist = Some(Wantlist { entries: std::mem::take(&mut self.wants), full: false });
-        }
-        if self.requests.is_empty() {
-            return message;
-        }
-        let (mut requests, store, serve) =
-            (std::mem::take(&mut self.requests), self.tools.store.clone(), self.tools.serve);
-        let looked_up = tokio::task::spawn_blocking(move || {
-            let mut found = Vec::new();
-            let mut bytes = 0;
-            while let Some(request) = requests.pop_front() {
-                let answer = if serve { look_up(&store, &request) } else { Answer::Absent };
-                if let Answer::Block(data) = &answer {
-                    bytes += data.len();
-                }
-                found.push((request, answer));
-                if bytes >= MESSAGE_BYTES {
-                    break;
-                }
-            }
-            (requests, found)
-        });
-        let Ok((rest, found)) = looked_up.await else { return message };
-        self.requests = rest;
-        for (request, answer) in found {
-            match answer {
-                Answer::Block(data) => {
-                    self.wire.counters.sent(data.len());
-                    message.payload.push(Payload::new(&request.cid, data));
-                }
-                Answer::Here => message.presences.push(Presence::new(&request.cid, true)),
-                Answer::Absent => {
-                    if self.tools.serve {
-                        self.wire.remember(self.peer, request);
-                    }
-                    if request.send_dont_have {
-                        message.presences.push(Presence::new(&request.cid, false));
-                    }
-                }
-            }
-        }
-        message
-    }
-
+impl Line {
     /// Sends on the open stream; a broken one is replaced once.
     async fn send(&mut self, message: &Message) -> Result<(), String> {
-        if *message == Message::default() {
-            return Ok(());
-        }
         let bytes = message.framed();
         let reused = self.stream.is_some();
         match self.write(&bytes).await {
@@ -155,58 +94,128 @@ impl Sender {
             Some(stream) => stream,
             None => self.open().await?,
         };
-        let write = async {
-            stream.write_all(bytes).await?;
-            stream.flush().await
-        };
-        match tokio::time::timeout(STALLED, write).await {
-            Ok(Ok(())) => {
-                self.stream = Some(stream);
-                Ok(())
-            }
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("the peer does not read".to_owned()),
+        for chunk in bytes.chunks(CHUNK) {
+            in_time(stream.write_all(chunk)).await?;
         }
+        in_time(stream.flush()).await?;
+        self.stream = Some(stream);
+        Ok(())
     }
 
     async fn open(&mut self) -> Result<PeerStream, String> {
+        let mut crashes = 0;
         loop {
             // 1.0 cannot say that a block is missing and is only read.
             let protocols = PROTOCOLS[..2].iter().map(|p| (*p).to_owned()).collect();
             match self.tools.ports.open_stream.call(OpenStream { peer: self.peer, protocols }, OPEN).await {
                 Ok(opened) => return opened.map_err(|e| e.to_string()),
-                // A stream that a crashed shell was opening is opened again: nothing was sent on it.
-                Err(CallError::Crashed { .. }) => {}
+                // Nothing was sent on it.
+                Err(CallError::Crashed { .. }) if crashes < REOPEN => crashes += 1,
                 Err(error) => return Err(error.to_string()),
             }
+            sleep(PAUSE).await;
         }
     }
 
     async fn close(&mut self) {
         if let Some(mut stream) = self.stream.take() {
-            let _ = tokio::time::timeout(OPEN, stream.close()).await;
+            let _ = timeout(OPEN, stream.close()).await;
         }
     }
+}
+
+async fn in_time(work: impl Future<Output = io::Result<()>>) -> Result<(), String> {
+    match timeout(STALLED, work).await {
+        Ok(done) => done.map_err(|e| e.to_string()),
+        Err(_) => Err("the peer does not read".to_owned()),
+    }
+}
+
+/// Where requests are answered.
+#[derive(Clone)]
+struct Desk {
+    peer: PeerId,
+    mail: Arc<Mail>,
+    wire: Arc<Wire>,
+    tools: Tools,
 }
 
 enum Answer {
     Block(Bytes),
     Here,
     Absent,
+    /// It is here and longer than there is room for.
+    TooLong,
 }
 
-fn look_up(store: &ipfrs_blocks::BlockStore, request: &Waiting) -> Answer {
-    let found = match store.size(&request.cid) {
-        Ok(Some(size)) if request.block || size <= SMALL => store.get(&request.cid).map(|data| data.map(Answer::Block)),
-        Ok(Some(_)) => Ok(Some(Answer::Here)),
-        Ok(None) => Ok(None),
-        Err(error) => Err(error),
-    };
-    match found {
-        Ok(answer) => answer.unwrap_or(Answer::Absent),
-        Err(error) => {
-            tracing::warn!(target: "exchange", cid = %request.cid, %error, "a wanted block cannot be read");
-            Answer::Absent
+impl Desk {
+    /// Answers to requests, up to a message full of them.
+    async fn look_up(&self) -> Message {
+        let Some(first) = self.mail.request() else { return Message::default() };
+        let desk = self.clone();
+        tokio::task::spawn_blocking(move || desk.fill(first)).await.unwrap_or_default()
+    }
+
+    fn fill(&self, first: Request) -> Message {
+        let mut message = Message::default();
+        let mut bytes = 0;
+        let requests = std::iter::once(first).chain(std::iter::from_fn(|| self.mail.request()));
+        for request in requests.take(MAX_ENTRIES) {
+            // A message carries at least one block, however long.
+            let room = if bytes == 0 { MAX_BLOCK } else { MESSAGE_BYTES.saturating_sub(bytes) };
+            match self.answer(request, room) {
+                Answer::Block(data) => {
+                    bytes += data.len() as u64;
+                    message.payload.push(Payload::new(&request.cid, data));
+                }
+                Answer::Here => message.presences.push(Presence::new(&request.cid, true)),
+                Answer::Absent if request.send_dont_have => {
+                    message.presences.push(Presence::new(&request.cid, false));
+                }
+                Answer::Absent => {}
+                Answer::TooLong => {
+                    self.mail.put_back(request);
+                    break;
+                }
+            }
+        }
+        message
+    }
+
+    /// What is absent is remembered, and looked for once more: a block that is added between the look and the note
+    /// would be seen by neither.
+    fn answer(&self, request: Request, room: u64) -> Answer {
+        if !self.tools.serve {
+            return Answer::Absent;
+        }
+        let first = self.find(&request, room);
+        if !matches!(first, Answer::Absent) {
+            return first;
+        }
+        self.wire.remember(self.peer, request);
+        let second = self.find(&request, room);
+        if !matches!(second, Answer::Absent) {
+            self.wire.answered(self.peer, request.cid.hash());
+        }
+        second
+    }
+
+    fn find(&self, request: &Request, room: u64) -> Answer {
+        let store = &self.tools.store;
+        let found = match store.size(&request.cid) {
+            Ok(None) => Ok(None),
+            Ok(Some(size)) if size > MAX_BLOCK => Ok(None),
+            Ok(Some(size)) if !request.block && size > SMALL => Ok(Some(Answer::Here)),
+            Ok(Some(size)) if size > room => Ok(Some(Answer::TooLong)),
+            Ok(Some(_)) => store.get(&request.cid).map(|data| data.map(Answer::Block)),
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(answer) => answer.unwrap_or(Answer::Absent),
+            Err(error) => {
+                tracing::warn!(target: "exchange", cid = %request.cid, %error, "a wanted block cannot be read");
+                Answer::Absent
+            }
         }
     }
 }

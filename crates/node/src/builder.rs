@@ -221,12 +221,14 @@ impl NodeBuilder {
             },
         };
         let dht = tree.child::<DhtActor>(spec("dht"), args);
+        let (data_path, stop) = tokio::sync::watch::channel(());
         let args = ipfrs_exchange::Args {
             config: settings::exchange(&config),
             local: keypair.public().to_peer_id(),
             store: store.clone(),
             wire: Arc::default(),
             runtime: network.runtime().clone(),
+            stop,
             ports: ipfrs_exchange::Ports {
                 open_stream: tree.wire("exchange", &swarm),
                 register: tree.wire("exchange", &swarm),
@@ -300,6 +302,7 @@ impl NodeBuilder {
             exchange: exchange_handle,
             content,
             actors: ActorsHandle { tree, network, chaos: self.chaos },
+            data_path,
             config,
         }));
         node.open_listeners().await?;

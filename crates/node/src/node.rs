@@ -28,6 +28,8 @@ pub(crate) struct Inner {
     pub(crate) exchange: ExchangeHandle,
     pub(crate) content: ContentHandle,
     pub(crate) actors: ActorsHandle,
+    /// Ends the data path of the exchange, which would keep the network's thread alive.
+    pub(crate) data_path: tokio::sync::watch::Sender<()>,
 }
 
 /// Where a node keeps its files.
@@ -181,6 +183,7 @@ impl Node {
     }
 
     fn close(&self) {
+        self.0.data_path.send_replace(());
         self.0.network.stop();
         if let Err(error) = self.0.content.store().sync() {
             tracing::error!(target: "node", %error, "blocks could not be made durable");

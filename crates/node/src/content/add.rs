@@ -3,7 +3,7 @@
 use super::ContentHandle;
 use super::fetch::blocking;
 use crate::NodeError;
-use ipfrs_blocks::{AddOptions, Built, FileAdder, StoreError};
+use ipfrs_blocks::{AddOptions, BlockStore, Built, FileAdder, StoreError};
 use ipfrs_contract::Cid;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
@@ -46,14 +46,17 @@ impl Adder {
         let batch = std::mem::take(&mut self.batch);
         let keep = self.store;
         let job = blocking(&self.content.0.store, move |store| {
-            for (cid, block) in adder.push(&batch) {
-                if keep {
-                    store.put(&cid, &block)?;
-                }
+            let blocks = adder.push(&batch);
+            if keep {
+                put_all(store, &blocks)?;
             }
-            Ok(adder)
+            Ok((adder, blocks.into_iter().map(|(cid, _)| cid).collect()))
         });
-        self.adder = Some(job.await?);
+        let (adder, cids) = job.await?;
+        self.adder = Some(adder);
+        if keep {
+            self.content.tell(cids);
+        }
         Ok(())
     }
 
@@ -62,17 +65,12 @@ impl Adder {
         self.flush().await?;
         let Some(adder) = self.adder.take() else { return Err(interrupted()) };
         let keep = self.store;
-        blocking(&self.content.0.store, move |store| {
-            let file = adder.finish();
-            for (cid, block) in &file.blocks {
-                if keep {
-                    store.put(cid, block)?;
-                }
-            }
-            Ok(Added { cid: file.cid, size: file.size })
-        })
-        .await
+        self.content.keep_built(move || Ok(adder.finish()), keep).await
     }
+}
+
+fn put_all(store: &BlockStore, blocks: &[(Cid, Vec<u8>)]) -> Result<(), StoreError> {
+    blocks.iter().try_for_each(|(cid, block)| store.put(cid, block))
 }
 
 fn interrupted() -> NodeError {
@@ -142,15 +140,18 @@ impl ContentHandle {
         build: impl FnOnce() -> Result<Built, StoreError> + Send + 'static,
         store_blocks: bool,
     ) -> Result<Added, NodeError> {
-        blocking(&self.0.store, move |store| {
+        let job = blocking(&self.0.store, move |store| {
             let built = build()?;
             if store_blocks {
-                for (cid, block) in &built.blocks {
-                    store.put(cid, block)?;
-                }
+                put_all(store, &built.blocks)?;
             }
-            Ok(Added { cid: built.cid, size: built.size })
-        })
-        .await
+            let cids = built.blocks.into_iter().map(|(cid, _)| cid).collect();
+            Ok((Added { cid: built.cid, size: built.size }, cids))
+        });
+        let (added, cids) = job.await?;
+        if store_blocks {
+            self.tell(cids);
+        }
+        Ok(added)
     }
 }

@@ -3,8 +3,8 @@
 use crate::NodeError;
 use crate::handles::{ExchangePorts, QUICK, call};
 use bytes::Bytes;
-use ipfrs_actor::CallError;
-use ipfrs_blocks::BlockStore;
+use ipfrs_actor::{CallError, Message, Port};
+use ipfrs_blocks::{BlockStore, StoreError};
 use ipfrs_contract::Cid;
 use ipfrs_contract::exchange::{Arrived, CloseSession, ExchangeError, OpenSession, SessionId, Want};
 use std::collections::HashSet;
@@ -14,8 +14,10 @@ use tokio::time::Instant;
 
 /// News of blocks that may wait to be read; the wants of one traversal never exceed the window.
 const NEWS: usize = 1024;
-/// An exchange that was lost with a request in hand is asked again this often.
-const RETRIES: u32 = 5;
+/// Between two looks into the store while news is awaited: what an exchange told right before it crashed is lost.
+const LOOK: Duration = Duration::from_secs(5);
+/// Pause before an exchange that was lost or overloaded is asked again.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Blocks of one traversal. Wants are idempotent, so an exchange that crashed with one in hand is simply asked again.
 pub(crate) struct Fetcher {
@@ -31,9 +33,21 @@ impl Fetcher {
         Fetcher { store, exchange, patience, session: None, outstanding: HashSet::new() }
     }
 
+    /// Takes in what has arrived meanwhile.
+    fn hear(&mut self) {
+        let Some((_, news)) = &mut self.session else { return };
+        while let Ok(Arrived::Block(cid) | Arrived::Failed(cid, _)) = news.try_recv() {
+            self.outstanding.remove(&cid);
+        }
+    }
+
     /// Asks for the blocks that are not here yet, without waiting for them.
     pub(crate) async fn prefetch(&mut self, cids: Vec<Cid>) -> Result<(), NodeError> {
+        self.hear();
         let fresh: Vec<_> = cids.into_iter().filter(|cid| !self.outstanding.contains(cid)).collect();
+        if fresh.is_empty() {
+            return Ok(());
+        }
         let missing = blocking(&self.store, move |store| {
             let mut missing = Vec::new();
             for cid in fresh {
@@ -47,10 +61,17 @@ impl Fetcher {
         self.want(missing).await
     }
 
+    /// One block if it is here already.
+    pub(crate) async fn local(&self, cid: Cid) -> Result<Option<Bytes>, NodeError> {
+        blocking(&self.store, move |store| store.get(&cid)).await
+    }
+
     /// One block, from here or from the network. Fails when nothing at all arrived for as long as patience lasts.
     pub(crate) async fn get(&mut self, cid: Cid) -> Result<Bytes, NodeError> {
+        ipfrs_blocks::check_hash(&cid).map_err(StoreError::from)?;
         let mut deadline = Instant::now() + self.patience;
         loop {
+            self.hear();
             if let Some(data) = self.local(cid).await? {
                 self.outstanding.remove(&cid);
                 return Ok(data);
@@ -60,7 +81,8 @@ impl Fetcher {
             }
             while self.outstanding.contains(&cid) {
                 let Some((_, news)) = &mut self.session else { break };
-                match tokio::time::timeout_at(deadline, news.recv()).await {
+                let look = deadline.min(Instant::now() + LOOK);
+                match tokio::time::timeout_at(look, news.recv()).await {
                     Ok(Some(Arrived::Block(arrived))) => {
                         self.outstanding.remove(&arrived);
                         deadline = Instant::now() + self.patience;
@@ -72,14 +94,11 @@ impl Fetcher {
                         }
                     }
                     Ok(None) => self.reopen().await?,
-                    Err(_) => return Err(NodeError::NotFound { cid, within: self.patience }),
+                    Err(_) if look == deadline => return Err(NodeError::NotFound { cid, within: self.patience }),
+                    Err(_) => break,
                 }
             }
         }
-    }
-
-    async fn local(&self, cid: Cid) -> Result<Option<Bytes>, NodeError> {
-        blocking(&self.store, move |store| store.get(&cid)).await
     }
 
     async fn want(&mut self, cids: Vec<Cid>) -> Result<(), NodeError> {
@@ -87,31 +106,44 @@ impl Fetcher {
             return Ok(());
         }
         self.outstanding.extend(cids.iter().copied());
-        if self.session.is_none() {
-            self.session = Some(self.open().await?);
+        let session = match &self.session {
+            Some((session, _)) => *session,
+            None => self.session.insert(self.open().await?).0,
+        };
+        match self.insist(|| (&self.exchange.want, Want { session, cids: cids.clone() })).await? {
+            Ok(()) => Ok(()),
+            Err(ExchangeError::NoSession) => self.reopen().await,
+            Err(error) => Err(error.into()),
         }
-        for _ in 0..RETRIES {
-            let Some((session, _)) = &self.session else { break };
-            let want = Want { session: *session, cids: cids.clone() };
-            match call(&self.exchange.want, want, QUICK).await {
-                Ok(Ok(())) => return Ok(()),
-                Ok(Err(ExchangeError::NoSession)) => return self.reopen().await,
-                Ok(Err(error)) => return Err(error.into()),
-                Err(NodeError::Call { cause: CallError::Crashed { .. }, .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(NodeError::Interrupted("the exchange keeps failing".to_owned()))
     }
 
     async fn open(&self) -> Result<(SessionId, mpsc::Receiver<Arrived>), NodeError> {
-        let mut tries = 0;
-        loop {
+        let mut heard = None;
+        let open = || {
             let (arrived, news) = mpsc::channel(NEWS);
-            match call(&self.exchange.open, OpenSession { arrived }, QUICK).await {
-                Ok(session) => return Ok((session, news)),
-                Err(NodeError::Call { cause: CallError::Crashed { .. }, .. }) if tries < RETRIES => tries += 1,
-                Err(error) => return Err(error),
+            heard = Some(news);
+            (&self.exchange.open, OpenSession { arrived })
+        };
+        let session = self.insist(open).await?;
+        let news = heard.ok_or_else(|| NodeError::Interrupted("no session was asked for".to_owned()))?;
+        Ok((session, news))
+    }
+
+    /// Asks an exchange that crashes or is overloaded again, as long as patience lasts: opening and wanting can be done
+    /// twice.
+    async fn insist<'a, M>(&self, mut ask: impl FnMut() -> (&'a Port<M>, M)) -> Result<M::Result, NodeError>
+    where
+        M: Message + Send + 'static,
+        M::Result: Send + 'static,
+    {
+        let deadline = Instant::now() + self.patience;
+        loop {
+            let (port, message) = ask();
+            match call(port, message, QUICK).await {
+                Err(NodeError::Call { cause, .. }) if cause != CallError::Stopped && Instant::now() < deadline => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                answer => return answer,
             }
         }
     }

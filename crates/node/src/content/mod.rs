@@ -68,11 +68,15 @@ impl ContentHandle {
     /// acknowledged: it survives the process.
     pub async fn commit(&self, root: &Cid) -> Result<(), NodeError> {
         blocking(&self.0.store, |store| store.sync()).await?;
-        // Peers that wait for it are served at once; a refused cast only means they ask again.
-        let _ = self.0.exchange.0.added.cast(BlocksAdded { cids: vec![*root] });
+        self.tell(vec![*root]);
         if let Err(error) = self.0.dht.provide_later(root) {
             tracing::warn!(target: "node", %root, %error, "added, but not announced");
         }
         Ok(())
+    }
+
+    /// Blocks are here now: peers that wait for them are served at once. A refused cast only means they ask again.
+    fn tell(&self, cids: Vec<Cid>) {
+        let _ = self.0.exchange.0.added.cast(BlocksAdded { cids });
     }
 }

@@ -18,6 +18,10 @@ const REFILL: usize = 32;
 const PIECES: usize = 8;
 /// Shards of one directory that are read before it counts as hostile: 1,024 full shards are 262,144 names.
 const SHARDS: usize = 65_536;
+/// Names of one directory: a shard that is linked to again and again costs its author nothing, and us memory.
+const NAMES: usize = 4_000_000;
+/// A part of a file longer than a block is an inner node: what lies below it is fetched ahead as soon as it is here.
+const BLOCK: u64 = 2 << 20;
 
 /// A file being read.
 #[derive(Debug)]
@@ -108,7 +112,11 @@ impl ContentHandle {
         let end = length.map_or(size, |length| size.min(offset.saturating_add(length)));
         let (pieces, stream) = mpsc::channel(PIECES);
         tokio::spawn(async move {
-            if let Err(error) = read(&mut fetcher, cid, offset, end, &pieces).await {
+            let read = tokio::select! {
+                read = read(&mut fetcher, cid, offset, end, &pieces) => read,
+                () = pieces.closed() => return,
+            };
+            if let Err(error) = read {
                 // A reader that is gone needs no error.
                 let _ = pieces.send(Err(error)).await;
             }
@@ -136,11 +144,14 @@ pub(super) async fn list(fetcher: &mut Fetcher, root: Cid) -> Result<Vec<ListEnt
             UnixfsNode::Directory(names) if read == 1 => entries.extend(names.into_iter().map(entry)),
             UnixfsNode::Shard { entries: names, shards: below } => {
                 entries.extend(names.into_iter().map(entry));
-                fetcher.prefetch(below.iter().copied().take(WINDOW).collect()).await?;
                 shards.extend(below);
+                fetcher.prefetch(shards.iter().copied().take(WINDOW).collect()).await?;
             }
             _ if read == 1 => return Err(NodeError::WrongKind(format!("{root} is not a directory"))),
             _ => return Err(NodeError::BadBlock { cid, why: "not a directory shard".to_owned() }),
+        }
+        if entries.len() > NAMES {
+            return Err(NodeError::BadBlock { cid: root, why: format!("more than {NAMES} names") });
         }
     }
     entries.sort_by(|a, b| a.name.cmp(&b.name));
@@ -151,6 +162,35 @@ fn entry(entry: ipfrs_blocks::DirEntry) -> ListEntry {
     ListEntry { name: entry.name, cid: entry.cid, size: entry.size }
 }
 
+/// A subtree not read yet: where it begins in the file, and how long its parent says it is.
+type Part = (Cid, u64, Option<u64>);
+
+/// A node of a file, checked against what its parent said: without that a small hostile tree could claim, and be
+/// walked for, any length.
+fn piece(cid: Cid, promised: Option<u64>, node: UnixfsNode) -> Result<(Bytes, Vec<(Cid, u64)>), NodeError> {
+    match node {
+        UnixfsNode::File { size, .. } if promised.is_some_and(|promised| promised != size) => {
+            Err(NodeError::BadBlock { cid, why: format!("it holds {size} bytes, its parent says otherwise") })
+        }
+        UnixfsNode::File { data, links, .. } => Ok((data, links)),
+        _ => Err(NodeError::BadBlock { cid, why: "not a part of a file".to_owned() }),
+    }
+}
+
+/// The parts below a node whose links begin at `begin`, without those outside the range and those without bytes.
+fn below(cid: Cid, mut begin: u64, links: Vec<(Cid, u64)>, from: u64, to: u64) -> Result<Vec<Part>, NodeError> {
+    let mut parts = Vec::with_capacity(links.len());
+    for (link, size) in links {
+        let next = begin.checked_add(size);
+        let next = next.ok_or_else(|| NodeError::BadBlock { cid, why: "sizes overflow".to_owned() })?;
+        if size > 0 && next > from && begin < to {
+            parts.push((link, begin, Some(size)));
+        }
+        begin = next;
+    }
+    Ok(parts)
+}
+
 /// Walks a file's tree in order and sends the bytes between `from` and `to`.
 pub(super) async fn read(
     fetcher: &mut Fetcher,
@@ -159,21 +199,14 @@ pub(super) async fn read(
     to: u64,
     pieces: &mpsc::Sender<Result<Bytes, NodeError>>,
 ) -> Result<(), NodeError> {
-    // Subtrees not read yet, in order, with where each begins and how long its parent says it is.
-    let mut ahead = VecDeque::from([(root, 0u64, None)]);
+    let mut ahead: VecDeque<Part> = VecDeque::from([(root, 0, None)]);
     let mut wanted = 0usize;
     while let Some((cid, at, promised)) = ahead.pop_front() {
         if at >= to && to > 0 {
             break;
         }
         wanted = wanted.saturating_sub(1);
-        let UnixfsNode::File { data, links, size } = node(fetcher, cid).await? else {
-            return Err(NodeError::BadBlock { cid, why: "not a part of a file".to_owned() });
-        };
-        // Without this a small hostile tree could claim, and be walked for, any length.
-        if promised.is_some_and(|promised| promised != size) {
-            return Err(NodeError::BadBlock { cid, why: format!("it holds {size} bytes, its parent says otherwise") });
-        }
+        let (data, links) = piece(cid, promised, node(fetcher, cid).await?)?;
         let end = at.saturating_add(data.len() as u64);
         if end > from && at < to {
             let first = from.saturating_sub(at) as usize;
@@ -187,24 +220,37 @@ pub(super) async fn read(
                 continue;
             }
         } else {
-            let mut begin = end;
-            let mut below = Vec::with_capacity(links.len());
-            for (link, size) in links {
-                let next = begin
-                    .checked_add(size)
-                    .ok_or_else(|| NodeError::BadBlock { cid, why: "sizes overflow".to_owned() })?;
-                if next > from && begin < to {
-                    below.push((link, begin, Some(size)));
-                }
-                begin = next;
-            }
-            for part in below.into_iter().rev() {
+            for part in below(cid, end, links, from, to)?.into_iter().rev() {
                 ahead.push_front(part);
             }
         }
+        unfold(fetcher, &mut ahead, from, to).await?;
         let next: Vec<_> = ahead.iter().take(WINDOW).map(|(cid, ..)| *cid).collect();
         wanted = next.len();
         fetcher.prefetch(next).await?;
+    }
+    Ok(())
+}
+
+/// Puts what lies below inner nodes that are here already in their place, so that the window reaches past them.
+async fn unfold(fetcher: &Fetcher, ahead: &mut VecDeque<Part>, from: u64, to: u64) -> Result<(), NodeError> {
+    let mut at = 0;
+    while at < WINDOW.min(ahead.len()) {
+        let (cid, begin, promised) = ahead[at];
+        if promised.is_some_and(|size| size > BLOCK)
+            && let Some(block) = fetcher.local(cid).await?
+        {
+            let node = parse(&cid, &block).map_err(|e| NodeError::BadBlock { cid, why: e.to_string() })?;
+            let (data, links) = piece(cid, promised, node)?;
+            if data.is_empty() && !links.is_empty() {
+                ahead.remove(at);
+                for part in below(cid, begin, links, from, to)?.into_iter().rev() {
+                    ahead.insert(at, part);
+                }
+                continue;
+            }
+        }
+        at += 1;
     }
     Ok(())
 }
