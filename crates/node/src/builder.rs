@@ -336,7 +336,10 @@ impl Node {
                 self.shutdown(std::time::Duration::from_secs(2)).await;
                 Err(error)
             }
-            _ => Ok(()),
+            _ => {
+                self.0.network.ready();
+                Ok(())
+            }
         }
     }
 

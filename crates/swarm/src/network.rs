@@ -144,6 +144,12 @@ impl Network {
         self.0.shared.encode()
     }
 
+    /// Says that every listener is open; dials that waited for it begin.
+    pub fn ready(&self) {
+        // Without a driver the next one opens the listeners itself.
+        let _ = self.send(Command::Ready);
+    }
+
     /// Breaks the driver on purpose.
     pub fn crash_driver(&self) {
         let _ = self.send(Command::Crash);
@@ -237,6 +243,7 @@ impl Network {
                 tokio::time::sleep(REBIND.0).await;
             }
         }
+        self.ready();
         for dial in redial {
             // Nobody waits for these; the peer's own events tell how they ended.
             let _ = self.send(Command::Dial(dial, Reply::new().0));

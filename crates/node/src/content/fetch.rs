@@ -95,7 +95,7 @@ impl Fetcher {
                     }
                     Ok(None) => self.reopen().await?,
                     Err(_) if look == deadline => return Err(NodeError::NotFound { cid, within: self.patience }),
-                    Err(_) => break,
+                    Err(_) => drop(self.outstanding.remove(&cid)),
                 }
             }
         }

@@ -137,7 +137,7 @@ pub(super) async fn list(fetcher: &mut Fetcher, root: Cid) -> Result<Vec<ListEnt
     let mut read = 0;
     while let Some(cid) = shards.pop_front() {
         read += 1;
-        if read > SHARDS {
+        if read + shards.len() > SHARDS {
             return Err(NodeError::BadBlock { cid: root, why: format!("more than {SHARDS} shards") });
         }
         match node(fetcher, cid).await? {
@@ -237,9 +237,9 @@ async fn unfold(fetcher: &Fetcher, ahead: &mut VecDeque<Part>, from: u64, to: u6
     let mut at = 0;
     while at < WINDOW.min(ahead.len()) {
         let (cid, begin, promised) = ahead[at];
-        if promised.is_some_and(|size| size > BLOCK)
-            && let Some(block) = fetcher.local(cid).await?
-        {
+        if promised.is_some_and(|size| size > BLOCK) {
+            // Past one that is not here yet nothing is known in order.
+            let Some(block) = fetcher.local(cid).await? else { break };
             let node = parse(&cid, &block).map_err(|e| NodeError::BadBlock { cid, why: e.to_string() })?;
             let (data, links) = piece(cid, promised, node)?;
             if data.is_empty() && !links.is_empty() {

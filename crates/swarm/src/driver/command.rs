@@ -23,6 +23,8 @@ pub(crate) enum Command {
     StartQuery(StartQuery, Reply<Result<(), KadUnavailable>>),
     StopProviding(Multihash),
     RoutingTables(Reply<Vec<RoutingTable>>),
+    /// Every listener is open: dials may use their sockets.
+    Ready,
     /// Panics, to show that the shell builds a new driver.
     Crash,
 }
@@ -69,6 +71,7 @@ impl Driver {
                 let behaviour = self.swarm.behaviour_mut();
                 reply.send(networks.filter_map(|network| Some(table(behaviour.kad(network)?, network))).collect());
             }
+            Command::Ready => self.dial_from = Instant::now(),
             Command::Crash => panic!("killed on purpose (driver)"),
         }
     }

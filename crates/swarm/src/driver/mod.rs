@@ -33,6 +33,9 @@ pub(crate) const COMMANDS: usize = 1024;
 /// Bandwidth is sampled and abandoned queries are ended this often.
 const TICK: Duration = Duration::from_secs(1);
 
+/// Dials wait at most so long for the listeners to open.
+const LISTENING: Duration = Duration::from_secs(1);
+
 type ListenReply = Reply<Result<Multiaddr, ListenError>>;
 
 pub(crate) struct Driver {
@@ -45,6 +48,9 @@ pub(crate) struct Driver {
     attempts: HashMap<ConnectionId, (JobId, Instant)>,
     listening: HashMap<ListenerId, (Multiaddr, Option<ListenReply>)>,
     queries: Queries,
+    /// Nothing is dialled before: a QUIC dial without a listener opens a socket of its own, which stays, and peers see
+    /// a port that nobody else can use.
+    dial_from: Instant,
 }
 
 impl Driver {
@@ -75,6 +81,7 @@ impl Driver {
             attempts: HashMap::new(),
             listening: HashMap::new(),
             queries: Queries::default(),
+            dial_from: Instant::now() + LISTENING,
         })
     }
 
@@ -85,7 +92,7 @@ impl Driver {
         loop {
             self.dial_due();
             let wake = self.dialler.next_due().map_or_else(|| Instant::now() + TICK, Instant::from_std);
-            let wake = wake.max(Instant::now() + Duration::from_millis(1));
+            let wake = wake.max(self.dial_from).max(Instant::now() + Duration::from_millis(1));
             tokio::select! {
                 command = commands.recv() => match command {
                     Some(command) => self.obey(command),
@@ -102,6 +109,9 @@ impl Driver {
     /// Makes the dial attempts whose turn it is.
     fn dial_due(&mut self) {
         let now = Instant::now();
+        if now < self.dial_from {
+            return;
+        }
         for attempt in self.dialler.due(now.into_std()) {
             let opts = match attempt.peer {
                 Some(peer) => {
