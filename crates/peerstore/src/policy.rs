@@ -19,6 +19,10 @@ const STABLE: Duration = Duration::from_secs(30);
 /// Share of a wait that is random.
 const JITTER: f64 = 0.3;
 
+/// Tries to reach a known peer after a start. A peer may refuse for a while because it has not noticed yet that our
+/// earlier process died; after so many tries, a few minutes, it is gone.
+const RECONNECT_TRIES: u32 = 8;
+
 /// Why a peer is dialled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Why {
@@ -100,6 +104,8 @@ pub(crate) struct Policy {
     queue: VecDeque<Target>,
     dialling: Vec<Target>,
     redials: HashMap<PeerId, Redial>,
+    /// Known peers that could not be reached after the start: tries so far, and when the next is due.
+    again: HashMap<PeerId, (u32, Option<Instant>)>,
     groups: Vec<Group>,
     rounds: u32,
     round_at: Option<Instant>,
@@ -129,6 +135,7 @@ impl Policy {
             queue: VecDeque::new(),
             dialling: Vec::new(),
             redials: HashMap::new(),
+            again: HashMap::new(),
             groups,
             rounds: 0,
             round_at: None,
@@ -261,7 +268,8 @@ impl Policy {
             orders.push(Order { target, addrs });
         }
         let redials = self.redials.values().filter_map(|redial| redial.due);
-        let wake = wake.into_iter().chain(redials).chain(self.round_at).min();
+        let again = self.again.values().filter_map(|(_, due)| *due);
+        let wake = wake.into_iter().chain(redials).chain(again).chain(self.round_at).min();
         (orders, wake)
     }
 
@@ -279,7 +287,20 @@ impl Policy {
                     group.peer = Some(found);
                 }
             }
-            Outcome::Failed => self.retry_protected(target.peer, now, rng),
+            Outcome::Failed => {
+                self.retry_protected(target.peer, now, rng);
+                self.reconnect_later(target, now, rng);
+            }
+        }
+    }
+
+    fn reconnect_later(&mut self, target: &Target, now: Instant, rng: &mut impl Rng) {
+        let Some(peer) = target.peer.filter(|_| target.why == Why::Reconnect) else { return };
+        let (tries, due) = self.again.entry(peer).or_default();
+        *tries += 1;
+        *due = now.checked_add(self.backoff.delay(*tries, rng));
+        if *tries >= RECONNECT_TRIES {
+            self.again.remove(&peer);
         }
     }
 
@@ -287,6 +308,7 @@ impl Policy {
         if count == 0 {
             self.connected.remove(&peer);
         } else {
+            self.again.remove(&peer);
             self.connected.insert(peer, count);
         }
         if let Some(heard) = &mut self.heard_meanwhile {
@@ -346,6 +368,18 @@ impl Policy {
             if !self.want(Target { peer: Some(peer), extra: Vec::new(), why: Why::Protected }, true) {
                 self.retry_protected(Some(peer), now, rng);
             }
+        }
+        let due: Vec<PeerId> = self
+            .again
+            .iter()
+            .filter(|(_, (_, due))| due.is_some_and(|due| due <= now))
+            .map(|(peer, _)| *peer)
+            .collect();
+        for peer in due {
+            if let Some((_, due)) = self.again.get_mut(&peer) {
+                *due = None;
+            }
+            self.want(Target { peer: Some(peer), extra: Vec::new(), why: Why::Reconnect }, false);
         }
         if self.round_at.is_some_and(|at| at <= now) {
             self.rounds = self.rounds.saturating_add(1);

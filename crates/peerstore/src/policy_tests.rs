@@ -73,6 +73,28 @@ fn a_start_reconnects_a_few_at_a_time_and_paced() {
 }
 
 #[test]
+fn a_known_peer_that_refuses_after_a_start_is_tried_again_but_not_for_ever() {
+    let mut world = World::new(config());
+    let peer = world.know(1);
+    world.policy.reconnect(vec![peer]);
+    let mut tries = 0;
+    while let Some(order) = world.launch().pop().or_else(|| {
+        let due = world.policy.again.get(&peer)?.1?;
+        world.now = world.now.max(due);
+        world.launch().pop()
+    }) {
+        tries += 1;
+        world.finish(&order, Outcome::Failed);
+    }
+    assert_eq!(tries, RECONNECT_TRIES);
+    world.policy.reconnect(vec![peer]);
+    let order = world.launch().remove(0);
+    world.finish(&order, Outcome::Failed);
+    world.policy.count(peer, 1);
+    assert!(world.policy.again.is_empty(), "who is connected is not dialled again");
+}
+
+#[test]
 fn a_restart_of_the_actor_alone_dials_nobody() {
     let mut world = World::new(config());
     let peers: Vec<_> = (1..=4).map(|seen| world.know(seen)).collect();

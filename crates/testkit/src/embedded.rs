@@ -13,6 +13,8 @@ pub fn embedded_config() -> Config {
     config.swarm.listen = ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"].map(|a| a.parse().unwrap()).into();
     config.swarm.idle_timeout = NEVER;
     config.swarm.ping_interval = NEVER;
+    // A peer that is killed and restarted is here twice until the connections of its earlier life run out.
+    config.swarm.limits.per_peer = 0;
     config.discovery.bootstrap = Vec::new();
     config.discovery.mdns = false;
     config.dht.loopback_on_lan = true;

@@ -14,6 +14,8 @@ use tokio::sync::mpsc;
 
 /// The protocol of [`SwarmHandle::ping`] (libp2p ping specification).
 const PING: &str = "/ipfs/ping/1.0.0";
+/// Streams tried for one ping.
+const PING_TRIES: u32 = 3;
 /// Bytes of one ping.
 const PING_BYTES: usize = 32;
 
@@ -98,6 +100,19 @@ impl SwarmHandle {
         if !self.connections().await?.iter().any(|c| c.peer == peer) {
             self.connect_peer(peer).await?;
         }
+        let mut tries = PING_TRIES;
+        loop {
+            tries -= 1;
+            match self.round_trip(peer).await {
+                // A peer answers on its newest ping stream only: the connection's own ping may have opened one since.
+                Err(NodeError::Stream { cause, .. }) if tries > 0 && cause.kind() != std::io::ErrorKind::TimedOut => {}
+                Err(NodeError::OpenStream(OpenStreamError::Io { .. })) if tries > 0 => {}
+                measured => return measured,
+            }
+        }
+    }
+
+    async fn round_trip(&self, peer: PeerId) -> Result<Duration, NodeError> {
         let mut stream = self.open_stream(peer, &[PING]).await?;
         let mut sent = [0u8; PING_BYTES];
         rand::rng().fill_bytes(&mut sent);
