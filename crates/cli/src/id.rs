@@ -15,7 +15,7 @@ use serde_json::ser::PrettyFormatter;
 pub(crate) struct IdArgs {
     /// Whom to look up instead of this node
     peer: Option<String>,
-    /// What to print, with <id>, <aver>, <addrs>, <pubkey> and <protocols> in it
+    /// What to print, with `<id>`, `<aver>`, `<addrs>`, `<pubkey>` and `<protocols>` in it
     #[arg(short, long)]
     format: Option<String>,
 }

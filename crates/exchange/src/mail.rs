@@ -124,10 +124,10 @@ mod tests {
         let (mail, want) = (Mail::default(), Entry::want(&cid(1), true, 7));
         mail.say(vec![Entry::cancel(&cid(1)), want.clone()]);
         let taken = mail.wantlist().unwrap();
-        assert_eq!(taken.entries, [want.clone()]);
+        assert_eq!(taken.entries, std::slice::from_ref(&want));
         assert!(mail.is_empty());
         mail.not_sent(Some(taken));
-        assert_eq!(mail.wantlist().unwrap().entries, [want.clone()]);
+        assert_eq!(mail.wantlist().unwrap().entries, std::slice::from_ref(&want));
         // What was said meanwhile is newer than what failed.
         mail.say(vec![Entry::cancel(&cid(1))]);
         mail.not_sent(Some(Wantlist { entries: vec![want], full: false }));

@@ -164,7 +164,7 @@ impl NodeBuilder {
             Some(path) => {
                 let repo = Repo::open(path)?;
                 let keypair = self.keypair.clone().unwrap_or_else(|| repo.keypair().clone());
-                (Home::Repo(repo), keypair)
+                (Home::Repo(Box::new(repo)), keypair)
             }
             None => {
                 let dir = tempfile::Builder::new().prefix("ipfrs-").tempdir().map_err(StartError::Folder)?;

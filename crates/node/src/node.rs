@@ -35,7 +35,7 @@ pub(crate) struct Inner {
 /// Where a node keeps its files.
 pub(crate) enum Home {
     /// A repo that lasts.
-    Repo(Repo),
+    Repo(Box<Repo>),
     /// A folder that goes with the node.
     Ephemeral(tempfile::TempDir),
 }

@@ -40,7 +40,7 @@ pub(crate) fn promote(addrs: &mut Vec<Multiaddr>, addr: Multiaddr, max: usize) {
 }
 
 /// Puts addresses that just failed last.
-pub(crate) fn demote(addrs: &mut Vec<Multiaddr>, failed: &[Multiaddr]) {
+pub(crate) fn demote(addrs: &mut [Multiaddr], failed: &[Multiaddr]) {
     // A stable sort keeps the order of those that did not fail.
     addrs.sort_by_key(|addr| failed.contains(addr));
 }
@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(addrs, [b.clone(), c.clone(), a.clone()]);
         heard(&mut addrs, vec![d.clone()], 3);
         assert_eq!(addrs.len(), 3, "hearsay does not displace");
-        demote(&mut addrs, &[b.clone()]);
+        demote(&mut addrs, std::slice::from_ref(&b));
         assert_eq!(addrs, [c, a, b]);
     }
 }

@@ -287,7 +287,7 @@ impl Book {
     fn least_useful(&self, hearsay: bool, at: &Moment<'_>) -> Option<PeerId> {
         let spare = self.peers.values().filter(|record| {
             let known = &record.known;
-            !known.protected && !at.connected.contains_key(&known.peer) && !(hearsay && known.last_seen > 0)
+            !(known.protected || at.connected.contains_key(&known.peer) || hearsay && known.last_seen > 0)
         });
         spare.min_by_key(|record| record.rank(at.now)).map(|record| record.known.peer)
     }

@@ -59,13 +59,13 @@ impl Run {
         let (exits, exited) = mpsc::channel(bound);
         let (due, due_now) = mpsc::channel(bound);
         let now = Instant::now();
-        let record = |_: &Box<dyn Managed>| Record {
+        let record = || Record {
             failures: Window::new(policy.max_restarts, policy.window),
             streak: 0,
             up_since: now,
             due: false,
         };
-        let records = kids.iter().map(record).collect();
+        let records = kids.iter().map(|_| record()).collect();
         Run {
             policy,
             kids,

@@ -153,7 +153,7 @@ impl Supervisor {
     /// Every child as it is now, in the order of declaration.
     pub fn status(&self) -> Vec<ChildStatus> {
         let exits = self.exits.lock();
-        let status = |(n, kid): (usize, &Box<dyn Managed>)| {
+        let status = |n: usize, kid: &dyn Managed| {
             let vitals = kid.vitals();
             ChildStatus {
                 name: vitals.name().to_owned(),
@@ -167,7 +167,7 @@ impl Supervisor {
                 last_exit: exits[n].clone(),
             }
         };
-        self.kids.iter().enumerate().map(status).collect()
+        self.kids.iter().enumerate().map(|(n, kid)| status(n, &**kid)).collect()
     }
 
     /// Breaks a child on purpose.

@@ -1,4 +1,5 @@
 //! Real actors on real lanes: what survives which failure, seen through ports and the event stream.
+#![allow(clippy::unwrap_used)]
 
 use ipfrs_actor::{
     Actor, CallError, Child, ChildState, Ctx, Fault, Handler, Heard, Hears, Kept, Lanes, Later, Message, MessageResult,

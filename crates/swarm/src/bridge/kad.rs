@@ -48,10 +48,10 @@ impl Queries {
             kept = Some(kad.kad.start_providing(RecordKey::new(&key.to_bytes())));
         }
         if empty {
-            if let Some(Ok(id)) = kept {
-                if let Some(mut q) = kad.kad.query_mut(&id) {
-                    q.finish();
-                }
+            if let Some(Ok(id)) = kept
+                && let Some(mut q) = kad.kad.query_mut(&id)
+            {
+                q.finish();
             }
             return Err(KadUnavailable::NoPeers(network));
         }

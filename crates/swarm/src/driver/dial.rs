@@ -80,11 +80,11 @@ impl Dialler {
                 return job.waiters.push(reply);
             }
         }
-        if let Some(peer) = dial.peer {
-            if let Some(Err(retry_in)) = self.circuits.get_mut(&peer).map(|c| c.admit(now)) {
-                let failures = self.policy.circuit_failures;
-                return reply.send(Err(DialError::CircuitOpen { peer, failures, retry_in }));
-            }
+        if let Some(peer) = dial.peer
+            && let Some(Err(retry_in)) = self.circuits.get_mut(&peer).map(|c| c.admit(now))
+        {
+            let failures = self.policy.circuit_failures;
+            return reply.send(Err(DialError::CircuitOpen { peer, failures, retry_in }));
         }
         if self.jobs.len() >= QUEUE {
             return reply.send(Err(DialError::Limit(format!("{QUEUE} dials are waiting"))));
@@ -190,10 +190,10 @@ impl Dialler {
             Circuit::new(policy.circuit_failures, policy.circuit_cooldown)
         });
         circuit.failure(now);
-        if self.remembered.len() > REMEMBERED {
-            if let Some(oldest) = self.remembered.pop_front() {
-                self.circuits.remove(&oldest);
-            }
+        if self.remembered.len() > REMEMBERED
+            && let Some(oldest) = self.remembered.pop_front()
+        {
+            self.circuits.remove(&oldest);
         }
     }
 
