@@ -102,6 +102,64 @@ fn the_contract_is_data_only() {
     assert!(foreign.is_empty(), "the contract depends on {foreign:?}");
 }
 
+/// Who may call whom: later ones call earlier ones. The node stands above all of them.
+const LADDER: &[&str] = &["swarm", "peerstore", "dht", "exchange", "node"];
+
+#[tokio::test]
+async fn every_port_points_down() {
+    let node = ipfrs_testkit::embedded().await;
+    let rung = |name: &str| LADDER.iter().position(|rung| *rung == name);
+    let wires = node.wires();
+    assert!(wires.len() > 20, "the wiring was read: {wires:?}");
+    for wire in wires {
+        let (from, to) = (rung(wire.from), rung(wire.to));
+        assert!(from.is_some() && to < from && to.is_some(), "{} calls {}: {}", wire.from, wire.to, wire.message);
+    }
+    node.shutdown(std::time::Duration::from_secs(5)).await;
+}
+
+/// State machines: time and chance come in as arguments.
+const CORES: &[&str] = &[
+    "crates/resilience/src/backoff.rs",
+    "crates/resilience/src/bucket.rs",
+    "crates/resilience/src/circuit.rs",
+    "crates/resilience/src/window.rs",
+    "crates/exchange/src/core.rs",
+    "crates/dht/src/schedule.rs",
+    "crates/peerstore/src/book.rs",
+    "crates/peerstore/src/policy.rs",
+    "crates/swarm/src/driver/dial.rs",
+];
+
+#[test]
+fn cores_have_no_clock_and_no_randomness_of_their_own() {
+    let mut found = Vec::new();
+    for core in CORES {
+        let text = std::fs::read_to_string(workspace().join(core)).unwrap_or_else(|e| panic!("{core}: {e}"));
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for (n, line) in code.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
+            let taken = ["Instant::now", "SystemTime::now", "rand::rng()", "thread_rng", "rand::random"];
+            if taken.iter().any(|word| line.contains(word)) {
+                found.push(format!("{core}:{}: {}", n + 1, line.trim()));
+            }
+        }
+    }
+    assert!(found.is_empty(), "take it as an argument:\n{}", found.join("\n"));
+}
+
+#[test]
+fn every_metric_is_described() {
+    let described: BTreeSet<_> = ipfrs_telemetry::METRICS.iter().map(|metric| metric.name).collect();
+    let code = text_of(sources(&["crates"]).into_iter().filter(|path| !path.ends_with("telemetry/src/names.rs")));
+    let quoted = code.split('"').filter(|word| {
+        word.starts_with("ipfrs_") && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    });
+    let kinds = ["_total", "_seconds"];
+    let silent: BTreeSet<_> =
+        quoted.filter(|name| kinds.iter().any(|kind| name.ends_with(kind)) && !described.contains(name)).collect();
+    assert!(silent.is_empty(), "metrics without a description: {silent:?}");
+}
+
 /// Every source file below the given folders of the workspace.
 fn sources(folders: &[&str]) -> Vec<PathBuf> {
     let mut files = Vec::new();

@@ -71,8 +71,13 @@ pub const METRICS: &[Metric] = &[
     counter("ipfrs_exchange_bad_streams_total", "Inbound streams that broke or carried garbage."),
     counter("ipfrs_exchange_streams_refused_total", "Inbound streams refused because a peer had opened too many."),
     counter(
-        "ipfrs_exchange_orders_dropped_total",
-        "Wants and answers dropped because a peer did not take them in time.",
+        "ipfrs_exchange_requests_dropped_total",
+        "Requests of peers dropped because too many waited; they ask again.",
+    ),
+    counter("ipfrs_exchange_wants_dropped_total", "Wants dropped because a peer could not be told; others are asked."),
+    counter(
+        "ipfrs_exchange_news_dropped_total",
+        "News of blocks that a reader did not take; it finds them in the store.",
     ),
     counter("ipfrs_blocks_set_aside_total", "Damaged blocks that were set aside."),
 ];
