@@ -29,6 +29,7 @@ mod bridge;
 mod config;
 mod driver;
 mod executor;
+mod guarded;
 mod handlers;
 mod network;
 mod security;

@@ -3,6 +3,8 @@
 //! libp2p-stream drops inbound streams that arrive faster than they are accepted. Here a stream waits in its connection
 //! until its queue has room; only beyond [`BACKLOG`] waiting streams a connection resets further ones, counted.
 
+use crate::guarded::{Guarded, Lost, sign_of_life};
+use futures::channel::oneshot;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
@@ -74,11 +76,21 @@ pub(crate) struct Behaviour {
     connections: HashMap<PeerId, Vec<ConnectionId>>,
     requests: VecDeque<(PeerId, ConnectionId, Open)>,
     waker: Option<Waker>,
+    _alive: oneshot::Sender<()>,
+    lost: Lost,
 }
 
 impl Behaviour {
     pub(crate) fn new(protocols: Arc<Protocols>) -> Self {
-        Behaviour { protocols, connections: HashMap::new(), requests: VecDeque::new(), waker: None }
+        let (alive, lost) = sign_of_life();
+        Behaviour {
+            protocols,
+            connections: HashMap::new(),
+            requests: VecDeque::new(),
+            waker: None,
+            _alive: alive,
+            lost,
+        }
     }
 
     /// Opens a stream on the newest connection to `peer`.
@@ -99,6 +111,7 @@ impl Behaviour {
         Handler {
             peer,
             protocols: self.protocols.clone(),
+            lost: self.lost.clone(),
             opening: VecDeque::new(),
             in_flight: 0,
             backlog: FuturesUnordered::new(),
@@ -205,6 +218,7 @@ impl OutboundUpgrade<Stream> for AnyOf {
 pub(crate) struct Handler {
     peer: PeerId,
     protocols: Arc<Protocols>,
+    lost: Lost,
     opening: VecDeque<Open>,
     in_flight: usize,
     backlog: FuturesUnordered<BoxFuture<'static, ()>>,
@@ -214,7 +228,7 @@ pub(crate) struct Handler {
 impl Handler {
     fn accept(&mut self, stream: Stream, protocol: StreamProtocol) {
         let Some(queue) = self.protocols.queue(&protocol) else { return };
-        let stream = PeerStream::new(self.peer, protocol.to_string(), stream);
+        let stream = PeerStream::new(self.peer, protocol.to_string(), Guarded::new(stream, self.lost.clone()));
         match queue.try_send(stream) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(stream)) if self.backlog.len() < BACKLOG => {
@@ -282,6 +296,7 @@ impl ConnectionHandler for Handler {
                 info,
             }) => {
                 self.in_flight = self.in_flight.saturating_sub(1);
+                let stream = Guarded::new(stream, self.lost.clone());
                 info.reply.send(Ok(PeerStream::new(self.peer, protocol.to_string(), stream)));
             }
             ConnectionEvent::DialUpgradeError(DialUpgradeError { info, error }) => {
