@@ -234,13 +234,20 @@ impl Network {
     /// Same ports, same peers.
     async fn restore(self, listeners: Vec<ipfrs_contract::Multiaddr>, redial: Vec<Dial>) {
         for addr in listeners {
+            let mut open = false;
             for _ in 0..REBIND.1 {
                 match self.listen(Listen { addr: addr.clone() }).await {
-                    Some(Ok(_)) => break,
+                    Some(Ok(_)) => {
+                        open = true;
+                        break;
+                    }
                     Some(Err(error)) => tracing::debug!(target: "swarm", %error, "port still held by the lost driver"),
                     None => return,
                 }
                 tokio::time::sleep(REBIND.0).await;
+            }
+            if !open {
+                tracing::error!(target: "swarm", %addr, "the port of the lost driver is taken, no longer listening there");
             }
         }
         self.ready();
