@@ -75,6 +75,7 @@ pub(crate) async fn find_peer(State(app): State<App>, args: Args) -> Answer {
 
 pub(crate) async fn put(State(app): State<App>, args: Args, form: Multipart) -> Answer {
     args.known(&["verbose", "allow-offline"])?;
+    args.only("allow-offline", &["false"])?;
     let key = record_key(args.one()?)?;
     let value = upload::only_file(form, MAX_VALUE_BYTES).await?;
     stream(Kind::Json, &args, move |_| async move {
